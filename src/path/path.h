@@ -1,0 +1,114 @@
+#ifndef MPCPROXY_PATH_PATH_H
+#define MPCPROXY_PATH_PATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "session/session.h"
+
+/*
+ * A path: one ICE generation towards one peer. It gathers candidates, checks pairs
+ * (RFC 8445) and then carries datagrams. Nothing above this header knows whether they
+ * go through libnice's agent or a socket of our own.
+ */
+struct path;
+
+/* What all paths of a process share: GLib's loop inside libevent's, the address
+ * families, UPnP. One per process. */
+struct path_context;
+
+struct path_context *path_context_new(struct event_base *base, struct err *err);
+/* After every path of it has been freed. Runs GLib until nothing of theirs is left. */
+void path_context_free(struct path_context *ctx);
+
+#define PATH_CANDIDATES_MAX 25  /* of each side, in all bundles; libnice takes no more */
+#define PATH_CANDIDATE_MAX  192 /* bytes of a candidate line, with its NUL */
+#define PATH_DATAGRAM_MAX   1500
+
+struct path_config {
+	bool controlling;
+	enum path_policy policy;
+	const struct session *session; /* for stun and turn servers; must outlive it */
+	const char *turn_user;         /* NULL: the turn servers are not used */
+	const char *turn_password;
+	bool upnp;
+};
+
+/* One bundle of local candidates for the other side. */
+struct path_bundle {
+	char ufrag[257];
+	char pwd[257];
+	char candidate[PATH_CANDIDATES_MAX][PATH_CANDIDATE_MAX]; /* RFC 8839, 5.1, from
+						   the foundation on */
+	size_t n;
+	bool last; /* gathering has ended */
+};
+
+struct path_callbacks {
+	/* Local candidates: the host candidates at once, the rest when gathering
+	 * ends; one bundle with ${last} when there is no more to wait for. */
+	void (*bundle)(void *arg, const struct path_bundle *bundle);
+	/* A pair is selected: datagrams can be sent. Also called when another pair
+	 * is selected later. */
+	void (*ready)(void *arg);
+	/* It cannot work, or works no more. Called at most once; only path_free() may
+	 * follow. ${why} is one phrase. */
+	void (*failed)(void *arg, const char *why);
+	/* A datagram from the peer's address (unauthenticated: QUIC decides). The
+	 * bytes may be modified in place and are valid during the call. */
+	void (*datagram)(void *arg, uint8_t *data, size_t len);
+	/* After path_send() returned 0: there is room again. */
+	void (*writable)(void *arg);
+};
+
+/*
+ * Create the path and start gathering. Callbacks come from the event loop only,
+ * never from within a call on the path, and none after path_free().
+ */
+struct path *path_new(struct path_context *ctx, const struct path_config *cfg,
+		      const struct path_callbacks *cb, void *arg, struct err *err);
+void path_free(struct path *p);
+
+/*
+ * The other side's bundle: parsed strictly, refused as a whole when any line is
+ * malformed, has priority 0, or there are more than PATH_CANDIDATES_MAX with those
+ * of earlier bundles. A candidate that is well-formed but of no use here (TCP,
+ * IPv6 link-local, unknown type) is passed over. ufrag and pwd must be the same in
+ * every bundle. An exact repetition of a bundle changes nothing.
+ */
+int path_remote(struct path *p, const char *ufrag, const char *pwd,
+		const char *const *candidate, size_t n, bool last, struct err *err);
+
+/*
+ * Send ${len} bytes, a train of datagrams of ${segment} bytes each (the last may be
+ * shorter). Returns the bytes taken, a multiple of ${segment} or all; 0 when there is
+ * no room now (writable() follows). Losses are the network's: what was taken may
+ * still not arrive.
+ */
+size_t path_send(struct path *p, const uint8_t *data, size_t len, size_t segment);
+
+enum path_candidate_type {
+	PATH_HOST,
+	PATH_SERVER_REFLEXIVE,
+	PATH_PEER_REFLEXIVE,
+	PATH_RELAYED,
+};
+
+/* What status says of a path. */
+struct path_info {
+	bool ready;
+	bool relayed; /* either end's candidate is relayed */
+	enum path_candidate_type local_type, remote_type;
+	union addr local, remote;
+	const char *carrier; /* "agent" or "socket" */
+};
+
+void path_get_info(const struct path *p, struct path_info *info);
+const char *path_candidate_type_name(enum path_candidate_type type); /* "host", "srflx", ... */
+
+#endif

@@ -1,0 +1,156 @@
+#ifndef MPCPROXY_QUIC_QUIC_H
+#define MPCPROXY_QUIC_QUIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/ssl.h>
+#include <sys/uio.h>
+
+#include "base/err.h"
+#include "session/pubkey.h"
+
+/*
+ * One QUIC v1 connection (RFC 9000) with one peer, TLS 1.3 by OpenSSL, both ends
+ * pinned to a key. No sockets and no clock: datagrams and times are arguments, what
+ * is to be sent leaves through a callback. Times are nanoseconds, monotonic.
+ */
+struct quic;
+struct quic_stream;
+
+/* What is sent or buffered has a bound. */
+#define QUIC_STREAM_WINDOW_INITIAL (256 * 1024)
+#define QUIC_STREAM_WINDOW_MAX     (8 * 1024 * 1024)
+#define QUIC_RECEIVED_MAX          (32 * 1024 * 1024) /* per connection, all streams */
+#define QUIC_SEND_BUFFER_MAX       (8 * 1024 * 1024)  /* per stream, unacknowledged too */
+#define QUIC_STREAMS_MAX           4096               /* open at once, of each side */
+#define QUIC_BATCH_BYTES           65535              /* one train of datagrams */
+
+/* Application error codes (RFC 9000, 20.2). */
+enum quic_code {
+	QUIC_CODE_NONE = 0,
+	QUIC_CODE_SHUTDOWN = 1,  /* connection: the party ends as it was asked to */
+	QUIC_CODE_REPLACED = 2,  /* connection: a newer one takes its place */
+	QUIC_CODE_REFUSED = 3,   /* stream: not exposed, or the guard's objection */
+	QUIC_CODE_CANCELLED = 4, /* stream: the local program hung up while held */
+	QUIC_CODE_ABORTED = 5,   /* stream: the local program's connection was reset */
+	QUIC_CODE_PROTOCOL = 6,  /* either: the peer broke our protocol */
+	QUIC_CODE_LIMIT = 7,     /* either: a documented bound was exceeded */
+};
+
+/* Why a connection ended. */
+struct quic_end {
+	bool by_peer;
+	bool application;  /* ${code} is a quic_code; otherwise RFC 9000's (0x100 + alert for TLS) */
+	uint64_t code;
+	char text[160];    /* one phrase for the log: "the peer's key is not the roster's" */
+};
+
+struct quic_callbacks {
+	/* A train of datagrams of ${segment} bytes each (the last may be shorter) for
+	 * path ${path}. Returns the bytes taken, a multiple of ${segment} or all; what
+	 * is not taken is kept and offered again after quic_writable(). */
+	size_t (*send)(void *arg, uint32_t path, const uint8_t *data, size_t len,
+		       size_t segment);
+	/* quic_expiry() has changed: set the timer anew. */
+	void (*timer)(void *arg);
+	/* Both ends are authenticated; streams can be opened. */
+	void (*established)(void *arg);
+	/* It is over: by either end, a failed handshake or silence. Called once. All
+	 * stream_closed() calls come before it. Only quic_free() may follow. */
+	void (*ended)(void *arg, const struct quic_end *end);
+	/* The peer opened a bidirectional stream. Return the owner's pointer for it,
+	 * or NULL to refuse it (it is reset with QUIC_CODE_LIMIT). */
+	void *(*stream_opened)(void *arg, struct quic_stream *s);
+	/* Bytes in order, and FIN behind them. The callee gives credit back with
+	 * quic_stream_consumed() when they have left its hands, now or later. */
+	void (*stream_data)(void *sarg, const uint8_t *data, size_t len, bool fin);
+	/* There is room for quic_stream_reserve() again, or for the first time. */
+	void (*stream_writable)(void *sarg);
+	/* The peer has acknowledged all bytes and the FIN of our half. */
+	void (*stream_sent)(void *sarg);
+	/* RESET_STREAM: the peer's half ended abnormally; no more data comes. */
+	void (*stream_reset)(void *sarg, uint64_t code);
+	/* STOP_SENDING: the peer wants no more; our half has been reset in answer. */
+	void (*stream_stopped)(void *sarg, uint64_t code);
+	/* Both halves are over; ${s} is freed after the call. Also called for every
+	 * stream when the connection ends, then with ${lost}. */
+	void (*stream_closed)(void *sarg, bool lost);
+	/* Migration (quic_migrate()) was decided: ${ok} when ${path} is now in use. */
+	void (*migrated)(void *arg, uint32_t path, bool ok);
+};
+
+struct quic_config {
+	bool server;
+	SSL_CTX *ssl_ctx;      /* cert_ssl_ctx(); shared between connections */
+	struct pubkey peer;    /* whom the other end must prove to be */
+	uint32_t path;         /* the path of the first packet */
+	uint64_t idle_ns;      /* silence after which the connection is given up */
+	uint64_t keep_alive_ns;
+};
+
+struct quic *quic_new(const struct quic_config *cfg, const struct quic_callbacks *cb,
+		      void *arg, uint64_t now_ns, struct err *err);
+/* Silent: sends nothing, calls nothing back. quic_close() first to tell the peer. */
+void quic_free(struct quic *q);
+
+/* A datagram from the network on ${path}. Garbage is dropped and counted. ${data} may
+ * be modified. Callbacks run inside, ended() among them; quic_free() must not be
+ * called from within a callback. Ends by sending what there is to send, unless
+ * ${more} says that further datagrams of the same batch follow. */
+void quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more,
+		  uint64_t now_ns);
+
+/* When quic_expire() must be called; CLOCK_NEVER when there is nothing to wait for. */
+uint64_t quic_expiry(const struct quic *q);
+void quic_expire(struct quic *q, uint64_t now_ns);
+
+/* The path has room again, or streams have new data: send what may be sent. */
+void quic_flush(struct quic *q, uint64_t now_ns);
+
+/* Tell the peer (CONNECTION_CLOSE, ${code} of the application) and end; streams are
+ * closed as lost, ended() is called. */
+void quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_ns);
+
+/* Move to ${path}, a new one: path validation, then migrated(). Client only. */
+int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
+
+/* NULL when the connection is not established, or the peer allows no more now. */
+struct quic_stream *quic_stream_open(struct quic *q, void *sarg);
+
+/* Room to put up to ${want} bytes of the stream's data without a copy: up to 2 areas
+ * in ${iov}; returns their number, 0 when the send buffer is full (stream_writable()
+ * follows). */
+int quic_stream_reserve(struct quic_stream *s, size_t want, struct iovec iov[2]);
+/* The first ${len} reserved bytes are filled. Sent by the next quic_flush(). */
+void quic_stream_commit(struct quic_stream *s, size_t len);
+/* For small things: reserve, copy, commit. -1 when there is no room for all. */
+int quic_stream_write(struct quic_stream *s, const void *data, size_t len);
+/* FIN after all that was written. */
+void quic_stream_finish(struct quic_stream *s);
+/* ${len} bytes handed out by stream_data() have left; the peer may send as many. */
+void quic_stream_consumed(struct quic_stream *s, size_t len);
+/* RESET_STREAM and STOP_SENDING; stream_closed() follows. */
+void quic_stream_abort(struct quic_stream *s, uint64_t code);
+/* The callbacks' ${sarg} from now on; NULL when the owner is gone (nothing is called
+ * back any more, data that still comes is consumed). */
+void quic_stream_set_arg(struct quic_stream *s, void *sarg);
+/* Bytes written and not yet acknowledged by the peer. */
+size_t quic_stream_unacked(const struct quic_stream *s);
+
+struct quic_info {
+	bool established;
+	uint64_t smoothed_rtt_ns, min_rtt_ns;
+	uint64_t bytes_sent, bytes_received; /* of UDP payload */
+	uint64_t packets_lost;
+	uint64_t last_received_ns; /* last authenticated packet; 0 for none */
+	size_t streams;
+	size_t cwnd_bytes;
+	uint32_t path;
+	size_t datagram_bytes; /* current path MTU, UDP payload */
+};
+
+void quic_get_info(const struct quic *q, struct quic_info *info);
+
+#endif

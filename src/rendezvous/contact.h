@@ -1,0 +1,91 @@
+#ifndef MPCPROXY_RENDEZVOUS_CONTACT_H
+#define MPCPROXY_RENDEZVOUS_CONTACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "session/identity.h"
+#include "session/pubkey.h"
+
+/*
+ * What we hold of one other party's presence: which life (incarnation) of it we talk
+ * to, and sealed messages to and from that life, delivered at most once each, in any
+ * order, resent until acknowledged. Bytes and times are arguments; there are no
+ * sockets and no clock in here.
+ *
+ * Every message is sealed (HPKE auth mode, RFC 9180) and carries its sender's random
+ * incarnation, a sequence number, and the recipient's incarnation as last seen.
+ * Nothing acts on a message that does not echo our own current incarnation, so what
+ * was recorded in an earlier life cannot be replayed and no clock is trusted.
+ */
+struct contact;
+
+#define CONTACT_BODY_MAX    6144 /* largest body; keeps the sealed message below 8 KiB */
+#define CONTACT_PENDING_MAX 16   /* unacknowledged messages; one more replaces the oldest */
+#define CONTACT_INCARNATION_BYTES 16
+
+struct contact_config {
+	const struct identity *self; /* must outlive the contact */
+	struct pubkey peer;
+	const char *session_name;
+	const uint8_t *roster_digest; /* 32 bytes, session.h */
+	/* Ours: one random value per process, the same towards every party. */
+	const uint8_t *incarnation;
+};
+
+struct contact_callbacks {
+	/* Send these sealed bytes to the peer's box. */
+	void (*send)(void *arg, const uint8_t *sealed, size_t len);
+	/* The peer's current life has proved that it is live (it echoed us).
+	 * ${replaced} when an earlier life was known: everything that belonged to
+	 * that one is void. */
+	void (*met)(void *arg, bool replaced);
+	/* A message from the peer's current life. */
+	void (*message)(void *arg, uint8_t type, const uint8_t *body, size_t len);
+	/* Asked when a newcomer with the peer's key appears: whether the life we
+	 * know has been heard (on its path) since ${since_ns}. */
+	bool (*heard)(void *arg, uint64_t since_ns);
+	/* The peer told us that another live process uses our identity: we are the
+	 * second copy. */
+	void (*refused)(void *arg);
+	/* The peer's session.ini differs from ours; once per life. */
+	void (*roster_differs)(void *arg);
+};
+
+struct contact *contact_new(const struct contact_config *cfg,
+			    const struct contact_callbacks *cb, void *arg,
+			    struct err *err);
+void contact_free(struct contact *c);
+
+/* The place is reachable (again): say hello now and send what is unacknowledged. */
+void contact_online(struct contact *c, uint64_t now_ns);
+void contact_offline(struct contact *c);
+
+/* A sealed message that names this peer as its sender (contact_sender()). 0 when it
+ * was authentic, whether or not it led to anything; -1 and a reason for the debug log
+ * otherwise. */
+int contact_receive(struct contact *c, const uint8_t *sealed, size_t len,
+		    uint64_t now_ns, struct err *err);
+
+/* The key that a sealed message claims as its sender; -1 when it is too short or of
+ * another version. */
+int contact_sender(const uint8_t *sealed, size_t len, struct pubkey *sender);
+
+/* Send to the peer's current life, resend until acknowledged. ${type} is the caller's,
+ * 0..127. -1 when the peer has not been met or the body is too large. */
+int contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t len,
+		 uint64_t now_ns);
+
+/* Forget everything unacknowledged (a new ICE generation makes the old one's
+ * candidates worthless). */
+void contact_clear(struct contact *c);
+
+/* When contact_tick() wants to be called next; CLOCK_NEVER when nothing is due. */
+uint64_t contact_expiry(const struct contact *c);
+void contact_tick(struct contact *c, uint64_t now_ns);
+
+bool contact_is_met(const struct contact *c);
+
+#endif

@@ -1,0 +1,55 @@
+#ifndef MPCPROXY_RENDEZVOUS_RENDEZVOUS_H
+#define MPCPROXY_RENDEZVOUS_RENDEZVOUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/err.h"
+#include "session/identity.h"
+#include "session/session.h"
+
+/*
+ * The place where parties leave each other sealed messages: publish to a party,
+ * receive mine, connection state. It is trusted with nothing: it can drop, delay,
+ * reorder and replay, and sees who talks to whom and when.
+ */
+struct rendezvous;
+
+/* The largest sealed message (envelope.h builds none larger). */
+#define RENDEZVOUS_MESSAGE_MAX 8192
+
+struct rendezvous_callbacks {
+	/* The place became reachable or unreachable; ${why} is for the log and
+	 * status (NULL when online). Not called again for the same state, except
+	 * that a new reason for being offline is reported. */
+	void (*state)(void *arg, bool online, const char *why);
+	/* A message for us, from anybody: nothing about it is verified. */
+	void (*message)(void *arg, const uint8_t *sealed, size_t len);
+};
+
+/*
+ * Connect to the place ${url} names and stay connected: with backoff, for ever, from
+ * 200 ms to 15 s. Returns at once; a place that is down is no error. NULL only when
+ * the URL's scheme is not built in or memory is short. ${self} and ${url} must
+ * outlive it. Callbacks come from the event loop only, never from within a call.
+ */
+struct rendezvous *rendezvous_open(struct event_base *base, const struct url *url,
+				   const char *session_name, const struct identity *self,
+				   const struct rendezvous_callbacks *cb, void *arg,
+				   struct err *err);
+void rendezvous_close(struct rendezvous *r);
+
+/* Leave ${msg} for the party with key ${to}. Best effort: while the place is
+ * unreachable the message is dropped (contact.h sends again). -1 when dropped. */
+int rendezvous_send(struct rendezvous *r, const struct pubkey *to, const uint8_t *msg,
+		    size_t len);
+
+bool rendezvous_online(const struct rendezvous *r);
+
+/* Why it is offline; "" when online. */
+const char *rendezvous_why(const struct rendezvous *r);
+
+#endif

@@ -1,0 +1,50 @@
+#ifndef MPCPROXY_RENDEZVOUS_SIGNAL_H
+#define MPCPROXY_RENDEZVOUS_SIGNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "rendezvous/contact.h"
+
+/*
+ * The bodies of the messages that peers exchange through a contact. Every body is a
+ * sequence of fields (type, length, value), RFC 8839's names in them; a field of
+ * unknown type is passed over, a known one that is malformed refuses the message.
+ */
+enum signal_type {
+	/* One bundle of a generation's candidates. */
+	SIGNAL_CANDIDATES = 1,
+	/* The QUIC server asks the client for a new generation. */
+	SIGNAL_RESTART = 2,
+	/* The sender is about to end (SIGTERM): its silence will be no fault. */
+	SIGNAL_BYE = 3,
+};
+
+#define SIGNAL_UFRAG_MAX      256 /* RFC 8839, 5.4 */
+#define SIGNAL_PWD_MAX        256
+#define SIGNAL_CANDIDATES_MAX 25  /* libnice takes no more */
+#define SIGNAL_CANDIDATE_MAX  192 /* one candidate line without "a=candidate:" */
+
+struct signal_candidates {
+	/* Counts the ICE attempts between two parties; the QUIC client chooses it,
+	 * the server answers under the same number. */
+	uint32_t generation;
+	bool last; /* no bundle of this generation follows */
+	char ufrag[SIGNAL_UFRAG_MAX + 1];
+	char pwd[SIGNAL_PWD_MAX + 1];
+	size_t n;
+	char candidate[SIGNAL_CANDIDATES_MAX][SIGNAL_CANDIDATE_MAX + 1];
+};
+
+/* Both return the encoded length, or -1 when it does not fit ${size}. */
+int signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t size);
+int signal_encode_restart(uint32_t generation, uint8_t *out, size_t size);
+
+/* 0, or -1 when the body is malformed: a length beyond its end, a bound above
+ * exceeded, a missing field, a byte that ICE does not allow in ufrag, pwd or
+ * candidate. */
+int signal_decode_candidates(struct signal_candidates *m, const uint8_t *body, size_t len);
+int signal_decode_restart(uint32_t *generation, const uint8_t *body, size_t len);
+
+#endif

@@ -1,0 +1,63 @@
+#ifndef MPCPROXY_SESSION_LOCAL_H
+#define MPCPROXY_SESSION_LOCAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "session/session.h"
+#include "session/url.h"
+
+/* local.ini: what concerns this machine alone. Nothing here can be said in the shared
+ * session.ini, so that whoever writes that file gains no power over this machine. */
+#define LOCAL_BASE_PORT   11365 /* MPyC's own default */
+#define LOCAL_EXPOSE_MAX  64
+#define LOCAL_FORWARD_MAX 64
+
+/* `expose = PORT for PARTY [PARTY ...]`, or `for all`: what others may reach here
+ * besides MPyC, on this machine's loopback. */
+struct expose {
+	uint16_t port;
+	bool for_all;
+	uint16_t party; /* index, unless for_all; several parties give several entries */
+	unsigned line;
+};
+
+/* `forward = PORT to PARTY:PORT`: a local port for what a party exposes. */
+struct forward {
+	uint16_t local_port;
+	uint16_t party;
+	uint16_t port;
+	unsigned line;
+};
+
+struct local {
+	char *identity;     /* path, or NULL for the default */
+	uint16_t base_port;
+	union addr listen;  /* mailbox served from this proxy; AF_UNSPEC: none */
+	union addr socks5;  /* always on loopback; AF_UNSPEC: none */
+	bool mpyc_guard;
+	bool upnp;
+	char *turn_user;    /* NULL: none */
+	char *turn_password;
+	char *turn_secret;  /* coturn's time-limited credentials; excludes the above */
+	struct expose expose[LOCAL_EXPOSE_MAX];
+	size_t n_expose;
+	struct forward forward[LOCAL_FORWARD_MAX];
+	size_t n_forward;
+};
+
+/*
+ * Read ${path}; party names in it are looked up in ${s}. A NULL ${path} means the
+ * default file, which may be absent: then all settings have their defaults. A file
+ * with secrets in it that others can read is refused.
+ */
+struct local *local_load(const char *path, const struct session *s, struct err *err);
+void local_free(struct local *l);
+
+/* Whether ${party} may reach ${port} on this machine's loopback. */
+bool local_exposes(const struct local *l, uint16_t port, size_t party);
+
+#endif

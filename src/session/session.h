@@ -1,0 +1,57 @@
+#ifndef MPCPROXY_SESSION_SESSION_H
+#define MPCPROXY_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "session/pubkey.h"
+#include "session/url.h"
+
+/* session.ini: what all parties share. The order of its [party] sections is MPyC's
+ * party index. */
+#define SESSION_NAME_MAX    32
+#define SESSION_PARTIES_MAX 256
+#define SESSION_SERVERS_MAX 8 /* of each kind: rendezvous, stun, turn */
+
+/* Which paths may be used towards a party. */
+enum path_policy {
+	PATH_ANY,
+	PATH_DIRECT, /* never over a relay */
+	PATH_RELAY,  /* only over a relay: the peer does not learn our address */
+};
+
+struct party {
+	char name[SESSION_NAME_MAX + 1];
+	struct pubkey key;
+	enum path_policy policy;
+	unsigned line; /* of its section in the file */
+};
+
+struct session {
+	char name[SESSION_NAME_MAX + 1];
+	struct url *rendezvous;
+	size_t n_rendezvous;
+	struct url *stun;
+	size_t n_stun;
+	struct url *turn;
+	size_t n_turn;
+	enum path_policy policy;
+	struct party *parties;
+	size_t n_parties;
+	/* SHA-256 over the name and every party's name and key, in order: equal at
+	 * all parties exactly when their session.ini agree on who is who. */
+	uint8_t roster_digest[32];
+};
+
+/* Read ${path}. On failure the message names file, line and remedy; NULL. */
+struct session *session_load(const char *path, struct err *err);
+void session_free(struct session *s);
+
+/* The index of the party with this key or name; -1 when there is none. */
+int session_find_key(const struct session *s, const struct pubkey *key);
+int session_find_name(const struct session *s, const char *name);
+
+#endif

@@ -1,0 +1,48 @@
+#ifndef MPCPROXY_SESSION_URL_H
+#define MPCPROXY_SESSION_URL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "session/pubkey.h"
+
+#define URL_HOST_MAX 255
+#define URL_PATH_MAX 1023
+
+enum url_scheme {
+	URL_TLS,   /* tls://HOST:PORT#KEY: a mailbox and its pinned key */
+	URL_DIR,   /* dir:PATH */
+	URL_MQTT,  /* mqtt://[user:password@]HOST[:1883] */
+	URL_MQTTS, /* mqtts://[user:password@]HOST[:8883] */
+	URL_STUN,  /* HOST[:3478], or stun:HOST[:3478] (RFC 7064) */
+	URL_TURN,  /* turn:HOST[:3478][?transport=udp|tcp] (RFC 7065) */
+	URL_TURNS, /* turns:HOST[:5349][?transport=tcp] */
+};
+
+struct url {
+	enum url_scheme scheme;
+	char host[URL_HOST_MAX + 1]; /* a name or an address without brackets */
+	uint16_t port;
+	bool tcp;           /* turn: transport=tcp */
+	struct pubkey key;  /* tls: */
+	char path[URL_PATH_MAX + 1]; /* dir: */
+	unsigned line;      /* where it stood in its file, 0 when nowhere */
+};
+
+/* Which schemes a setting takes. */
+enum url_kind { URL_KIND_RENDEZVOUS, URL_KIND_STUN, URL_KIND_TURN };
+
+/* Parse strictly: nothing before, after or between that the grammar above does not
+ * name. The message says what was expected. */
+int url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err);
+
+/* As it would be written in session.ini. */
+char *url_format(const struct url *url, char *out, unsigned long size);
+
+/* Split "HOST:PORT" or "[IPV6]:PORT"; ${default_port} 0 means that the port must be
+ * given. */
+int host_port_parse(char host[URL_HOST_MAX + 1], uint16_t *port, const char *text,
+		    uint16_t default_port, struct err *err);
+
+#endif

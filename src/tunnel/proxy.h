@@ -1,0 +1,88 @@
+#ifndef MPCPROXY_TUNNEL_PROXY_H
+#define MPCPROXY_TUNNEL_PROXY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/err.h"
+#include "path/path.h"
+#include "session/identity.h"
+#include "session/local.h"
+#include "session/session.h"
+
+/* One party's proxy: its peers, listeners and rendezvous, on one event loop. */
+struct proxy;
+
+struct proxy_callbacks {
+	/* The number of connected parties has changed. */
+	void (*changed)(void *arg);
+	/* The proxy cannot go on (a second copy of this party runs elsewhere);
+	 * ${why} has been logged. */
+	void (*fatal)(void *arg, const char *why);
+	/* After proxy_drain(): nothing is left to send, or the time is up. */
+	void (*drained)(void *arg);
+};
+
+/*
+ * Bind every local port first: when one is taken nothing has been started, and the
+ * message says which port and what for. All pointers must outlive the proxy.
+ */
+struct proxy *proxy_new(struct event_base *base, const struct session *s,
+			const struct local *l, const struct identity *id,
+			const struct proxy_callbacks *cb, void *arg, struct err *err);
+void proxy_free(struct proxy *p);
+
+/* Take no new connections, let streams send what they hold (at most ${limit_ns}), tell
+ * the peers; then drained(). */
+void proxy_drain(struct proxy *p, uint64_t limit_ns);
+
+/* What status says of one party. */
+struct peer_status {
+	const char *name;
+	size_t index;
+	bool connected;
+	uint64_t since_ns;       /* since when it has been connected or not, monotonic */
+	char state[48];          /* "connected", "waiting for bob", "checking pairs", ... */
+	bool has_path;
+	struct path_info path;
+	uint64_t smoothed_rtt_ns;
+	size_t streams;          /* live */
+	size_t held;             /* accepted and not yet at the far program */
+	uint64_t bytes_sent;     /* of streams' data */
+	uint64_t bytes_received;
+	uint64_t datagrams_lost;
+	char last_error[200];    /* "" for none */
+};
+
+struct proxy_status {
+	const char *session;
+	const char *party;       /* our own name */
+	size_t index;
+	size_t n_parties;
+	uint16_t base_port;
+	size_t n_connected;      /* other parties */
+	bool rendezvous_online;
+	char rendezvous[300];    /* its URL without the key, and why it is offline */
+	uint64_t started_ns;
+};
+
+void proxy_get_status(const struct proxy *p, struct proxy_status *out);
+/* ${index} is a party's index other than our own; -1 otherwise. */
+int proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *out);
+
+/*
+ * One round trip on the tunnel to party ${index}: done(arg, rtt_ns, NULL), or done(arg,
+ * 0, why) when it cannot be measured. Never called from within proxy_ping(). The
+ * result can be cancelled with proxy_ping_cancel(); NULL when the party is not
+ * connected (${err} says so).
+ */
+struct proxy_ping;
+typedef void proxy_ping_done(void *arg, uint64_t rtt_ns, const char *why);
+struct proxy_ping *proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done,
+			      void *arg, struct err *err);
+void proxy_ping_cancel(struct proxy_ping *ping);
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef MPCPROXY_VERBS_H
+#define MPCPROXY_VERBS_H
+
+/*
+ * The verbs of the command line, one per cmd_*.c. Each gets the arguments from
+ * its own name on (argv[0] is the verb) and returns the exit code:
+ *
+ *   0  done
+ *   1  it could not be done; the message on stderr says why and what to do
+ *   2  the command line was wrong
+ *   3  (wait) the time was up before every party was connected
+ */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_TIMEOUT = 3,
+};
+
+int cmd_run(int argc, char **argv);
+int cmd_keygen(int argc, char **argv);
+int cmd_id(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_flags(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_ping(int argc, char **argv);
+int cmd_rendezvous(int argc, char **argv);
+
+#endif
