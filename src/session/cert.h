@@ -33,6 +33,11 @@ int cert_expect(SSL *ssl, const struct pubkey *expected);
  * caller reads it with cert_peer_key() once the handshake is done. */
 int cert_expect_any(SSL *ssl);
 
+/* Why the handshake of ${ssl} failed, as far as the peer is to blame: another key than
+ * expected, no certificate, another ALPN or version, or the alert it sent. One phrase;
+ * NULL when nothing of that kind happened. Uses the context's info callback. */
+const char *cert_failure(const SSL *ssl);
+
 /* The key the peer proved; -1 before the end of the handshake. */
 int cert_peer_key(const SSL *ssl, struct pubkey *key);
 

@@ -34,15 +34,15 @@ struct forward {
 };
 
 struct local {
-	char *identity;     /* path, or NULL for the default */
+	char *identity; /* path, or NULL for the default */
 	uint16_t base_port;
-	union addr listen;  /* mailbox served from this proxy; AF_UNSPEC: none */
-	union addr socks5;  /* always on loopback; AF_UNSPEC: none */
+	union addr listen; /* mailbox served from this proxy; AF_UNSPEC: none */
+	union addr socks5; /* always on loopback; AF_UNSPEC: none */
 	bool mpyc_guard;
 	bool upnp;
-	char *turn_user;    /* NULL: none */
+	char *turn_user; /* NULL: none */
 	char *turn_password;
-	char *turn_secret;  /* coturn's time-limited credentials; excludes the above */
+	char *turn_secret; /* coturn's time-limited credentials; excludes the above */
 	struct expose expose[LOCAL_EXPOSE_MAX];
 	size_t n_expose;
 	struct forward forward[LOCAL_FORWARD_MAX];
@@ -57,7 +57,24 @@ struct local {
 struct local *local_load(const char *path, const struct session *s, struct err *err);
 void local_free(struct local *l);
 
+#define LOCAL_FILE_MAX (64 * 1024) /* bytes of local.ini */
+
+/* The same from ${len} bytes of ${text}, which messages call ${file}; ${secret} says
+ * that nobody else can read them. */
+struct local *local_parse(const char *file, const char *text, size_t len, bool secret,
+			  const struct session *s, struct err *err);
+
 /* Whether ${party} may reach ${port} on this machine's loopback. */
 bool local_exposes(const struct local *l, uint16_t port, size_t party);
+
+/* Whether ${key} is a key of [local]. */
+bool local_is_key(const char *key);
+
+/* Take ${text} as the base port of ${n_parties} parties, in place of local.ini's. */
+int local_set_base_port(struct local *l, const char *text, size_t n_parties,
+			struct err *err);
+
+/* Whether every local port is used once: the parties', socks5, listen and forward. */
+int local_check_ports(const struct local *l, size_t n_parties, struct err *err);
 
 #endif

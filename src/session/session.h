@@ -7,6 +7,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "session/identity.h"
 #include "session/pubkey.h"
 #include "session/url.h"
 
@@ -46,12 +47,23 @@ struct session {
 	uint8_t roster_digest[32];
 };
 
+#define SESSION_FILE_MAX (256 * 1024) /* bytes of session.ini */
+
 /* Read ${path}. On failure the message names file, line and remedy; NULL. */
 struct session *session_load(const char *path, struct err *err);
+
+/* The same from ${len} bytes of ${text}, which messages call ${file}. */
+struct session *session_parse(const char *file, const char *text, size_t len,
+			      struct err *err);
 void session_free(struct session *s);
 
 /* The index of the party with this key or name; -1 when there is none. */
 int session_find_key(const struct session *s, const struct pubkey *key);
 int session_find_name(const struct session *s, const char *name);
+
+/* The index of the party whose identity ${id} is. When the roster does not have its
+ * key: -1 and what to do about it. */
+int session_own_index(const struct session *s, const struct identity *id,
+		      struct err *err);
 
 #endif

@@ -9,6 +9,7 @@
 
 #define URL_HOST_MAX 255
 #define URL_PATH_MAX 1023
+#define URL_USER_MAX 127 /* and as much for a password */
 
 enum url_scheme {
 	URL_TLS,   /* tls://HOST:PORT#KEY: a mailbox and its pinned key */
@@ -24,10 +25,12 @@ struct url {
 	enum url_scheme scheme;
 	char host[URL_HOST_MAX + 1]; /* a name or an address without brackets */
 	uint16_t port;
-	bool tcp;           /* turn: transport=tcp */
-	struct pubkey key;  /* tls: */
+	bool tcp;                    /* turn: transport=tcp */
+	struct pubkey key;           /* tls: */
+	char user[URL_USER_MAX + 1]; /* mqtt: and mqtts:, "" for none */
+	char password[URL_USER_MAX + 1];
 	char path[URL_PATH_MAX + 1]; /* dir: */
-	unsigned line;      /* where it stood in its file, 0 when nowhere */
+	unsigned line;               /* where it stood in its file, 0 when nowhere */
 };
 
 /* Which schemes a setting takes. */
@@ -37,8 +40,11 @@ enum url_kind { URL_KIND_RENDEZVOUS, URL_KIND_STUN, URL_KIND_TURN };
  * name. The message says what was expected. */
 int url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err);
 
-/* As it would be written in session.ini. */
+/* As it would be written in session.ini, password included: never for a log. */
 char *url_format(const struct url *url, char *out, unsigned long size);
+
+/* For logs and status: without key, user and password. */
+char *url_format_public(const struct url *url, char *out, unsigned long size);
 
 /* Split "HOST:PORT" or "[IPV6]:PORT"; ${default_port} 0 means that the port must be
  * given. */
