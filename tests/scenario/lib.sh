@@ -1,0 +1,363 @@
+# shellcheck shell=bash
+# What every numbered scenario sources first. A scenario is one bash script that says
+# what it shows, runs real proxies and programs, and ends with 0 (shown), 77 (cannot
+# be shown here, with the reason) or anything else (not shown).
+#
+# From the environment:
+#   MPCPROXY    the program under test (default: the one beside the current directory)
+#   WRAP        words to put before every proxy, for instance "valgrind -q --error-exitcode=99"
+#   SLOWDOWN    factor for all deadlines (default 1; 10 when WRAP is set)
+#   KEEP        when set, the scenario's directory stays for a look
+#   MPYC_PATH   a checkout of MPyC
+
+set -Eeuo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TOP=$(cd "$HERE/../.." && pwd)
+MPCPROXY=$(realpath -- "${MPCPROXY:-./mpcproxy}")
+PYTHON=${PYTHON:-/usr/bin/python3}
+SLOWDOWN=${SLOWDOWN:-${WRAP:+10}}
+SLOWDOWN=${SLOWDOWN:-1}
+DEADLINE=$((30 * SLOWDOWN)) # seconds for anything that should take a few at most
+
+# With OWN_NETWORK set, all of a scenario runs on a machine that has nothing but loopback.
+if [ -n "${OWN_NETWORK:-}" ] && [ -z "${IN_OWN_NETWORK:-}" ]; then
+	for unshare in "unshare -n" "unshare -Urn" none; do
+		# shellcheck disable=SC2086
+		! $unshare ip link set lo up 2>/dev/null || break
+	done
+	if [ "$unshare" = none ]; then
+		echo "skipped: no network namespace can be made here (unshare -n, ip from iproute2)"
+		exit 77
+	fi
+	# shellcheck disable=SC2086
+	IN_OWN_NETWORK=1 exec $unshare sh -c 'ip link set lo up && exec bash "$@"' sh "$0" "$@"
+fi
+
+# A scenario that hangs is ended from outside.
+if [ -z "${SCENARIO_GUARDED:-}" ]; then
+	SCENARIO_GUARDED=1 exec timeout --foreground -k 20 \
+		$((${SCENARIO_LIMIT:-240} * SLOWDOWN)) bash "$0" "$@"
+fi
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/mpcproxy-test.XXXXXX")
+mkdir -m 700 "$T/run" "$T/config" "$T/state"
+export XDG_RUNTIME_DIR=$T/run XDG_CONFIG_HOME=$T/config XDG_STATE_HOME=$T/state
+export PYTHONDONTWRITEBYTECODE=1
+
+declare -A PID=()     # of what start() started and nobody waited for, by name
+declare -A BASE=()    # base port, by party
+declare -A INDEX=()   # by party
+PARTIES=()
+PORT=0                # the next port that nobody has
+RENDEZVOUS=           # line for session.ini
+
+step() { printf -- '- %s\n' "$*"; }
+
+fail() {
+	printf 'FAILED: %s\n' "$*" >&2
+	exit 1
+}
+
+skip() {
+	printf 'skipped: %s\n' "$*"
+	exit 77
+}
+
+on_error() {
+	printf 'FAILED: %s line %s: %s\n' "${BASH_SOURCE[1]##*/}" "$1" "$2" >&2
+}
+
+clean_up() {
+	local status=$? name logs
+	trap - EXIT ERR
+	set +e
+	for name in "${!PID[@]}"; do
+		kill -TERM "${PID[$name]}" 2>/dev/null
+	done
+	for name in "${!PID[@]}"; do
+		kill -CONT "${PID[$name]}" 2>/dev/null
+		if ! ended "${PID[$name]}" $((10 * SLOWDOWN)); then
+			printf 'left over: %s, process %s, did not end on SIGTERM\n' "$name" "${PID[$name]}" >&2
+			kill -KILL "${PID[$name]}"
+			[ $status -ne 0 ] || status=1
+		fi
+		wait "${PID[$name]}" 2>/dev/null
+	done
+	if [ $status -ne 0 ] && [ $status -ne 77 ]; then
+		logs=("$T"/*.log)
+		[ ! -e "${logs[0]}" ] || tail -n 40 "${logs[@]}" >&2
+	fi
+	[ -n "${PORT_HOLDER_PID:-}" ] && kill "$PORT_HOLDER_PID" 2>/dev/null
+	if [ -n "${KEEP:-}" ]; then
+		printf 'kept: %s\n' "$T"
+	else
+		rm -rf "$T"
+	fi
+	exit $status
+}
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'printf "FAILED: it took too long\n" >&2; exit 124' TERM
+trap 'on_error "$LINENO" "$BASH_COMMAND"' ERR
+
+tool() { "$PYTHON" "$HERE/tool.py" --timeout "$DEADLINE" "$@"; }
+
+# Ports of our own, for the scenario's whole life.
+coproc PORT_HOLDER { exec "$PYTHON" "$HERE/tool.py" ports; }
+read -r PORT <&"${PORT_HOLDER[0]}" || fail "no free ports"
+
+# port VARIABLE: the next free one
+port() {
+	printf -v "$1" %s "$PORT"
+	PORT=$((PORT + 1))
+}
+
+# Processes
+
+# start NAME COMMAND...: in the background, its output goes to NAME.log
+start() {
+	local name=$1
+	shift
+	"$@" >>"$T/$name.log" 2>&1 </dev/null &
+	PID[$name]=$!
+}
+
+# ended PID SECONDS: whether it ends within that time (by itself)
+ended() {
+	local until=$((${EPOCHREALTIME/[.,]/} + $2 * 1000000))
+	while kill -0 "$1" 2>/dev/null; do
+		[ "${EPOCHREALTIME/[.,]/}" -lt "$until" ] || return 1
+		sleep 0.02
+	done
+}
+
+# finish NAME [SECONDS]: wait for it to end by itself; its exit code is in STATUS
+finish() {
+	local pid=${PID[$1]}
+	ended "$pid" "${2:-$DEADLINE}" || fail "$1 has not ended"
+	STATUS=0
+	wait "$pid" || STATUS=$?
+	unset "PID[$1]"
+}
+
+# succeed NAME...: all end by themselves, with 0
+succeed() {
+	local name
+	for name; do
+		finish "$name"
+		[ "$STATUS" -eq 0 ] || fail "$name ended with $STATUS"
+	done
+}
+
+# stop NAME... : SIGTERM, and it must end with 0
+stop() {
+	local name
+	for name; do kill -TERM "${PID[$name]}" 2>/dev/null || true; done
+	for name; do
+		finish "$name"
+		[ "$STATUS" -eq 0 ] || fail "$name ended with $STATUS on SIGTERM"
+	done
+}
+
+# murder NAME...: SIGKILL
+murder() {
+	local name
+	for name; do kill -KILL "${PID[$name]}"; done
+	for name; do finish "$name"; done 2>/dev/null
+}
+
+# wait_log NAME PATTERN: until a line of its output matches (Python's re)
+wait_log() { tool wait-file "$T/$1.log" "$2"; }
+
+# mark NAME / wait_log_since NAME PATTERN: the same, only for lines after the mark
+declare -A MARK=()
+mark() { MARK[$1]=$(stat -c %s "$T/$1.log" 2>/dev/null || echo 0); }
+wait_log_since() { tool wait-file "$T/$1.log" "$2" --skip "${MARK[$1]}"; }
+
+# eventually COMMAND...: until it succeeds
+eventually() {
+	local until=$((SECONDS + DEADLINE))
+	until "$@"; do
+		[ $SECONDS -lt $until ] || fail "not within $DEADLINE s: $*"
+		sleep 0.05
+	done
+}
+
+# exits CODE TEXT COMMAND...: it must exit so, and what it prints must contain the text
+exits() {
+	local code=$1 text=$2 status=0 out
+	shift 2
+	out=$("$@" 2>&1) || status=$?
+	[ $status -eq "$code" ] || fail "exit code $status instead of $code: $* printed: $out"
+	case $out in
+	*"$text"*) ;;
+	*) fail "'$text' is not in what $* printed: $out" ;;
+	esac
+}
+
+# Proxies
+
+# WRAP is meant to be split.
+# shellcheck disable=SC2086
+mpcproxy() { ${WRAP:-} "$MPCPROXY" "$@"; }
+
+# start_mpcproxy NAME ARGUMENTS...: a proxy or rendezvous, as start does
+# shellcheck disable=SC2086
+start_mpcproxy() {
+	local name=$1
+	shift
+	start "$name" ${WRAP:-} "$MPCPROXY" "$@"
+}
+
+rendezvous_start() {
+	mark rendezvous
+	start_mpcproxy rendezvous rendezvous -l "127.0.0.1:$RENDEZVOUS_PORT" -i "$T/rendezvous.pem"
+	wait_log_since rendezvous '^(rendezvous *= *)?tls://'
+	RENDEZVOUS=$(grep -o 'tls://[^ ]*' "$T/rendezvous.log" | tail -n 1)
+}
+
+# make_session PARTY...: an identity, a base port and a local.ini for each; session.ini
+# for all (further lines for [session] in SESSION_LINES); the rendezvous is running.
+make_session() {
+	local name
+	PARTIES=("$@")
+	port RENDEZVOUS_PORT
+	rendezvous_start
+	{
+		printf '[session]\nname = test\nrendezvous = %s\n' "$RENDEZVOUS"
+		printf '%s\n' "${SESSION_LINES:-}"
+	} >"$T/session.ini"
+	for name; do
+		"$MPCPROXY" keygen "$T/$name.pem" >/dev/null
+		printf '[party %s]\nkey = %s\n' "$name" "$("$MPCPROXY" id "$T/$name.pem")" >>"$T/session.ini"
+		INDEX[$name]=$((${#INDEX[@]}))
+		BASE[$name]=$PORT
+		PORT=$((PORT + $#))
+		local_ini "$name"
+	done
+}
+
+# local_ini PARTY [LINE...]
+local_ini() {
+	local name=$1
+	shift
+	(
+		umask 077
+		printf '[local]\nidentity = %s\nbase-port = %s\nupnp = no\n' "$T/$name.pem" "${BASE[$name]}"
+		[ $# -eq 0 ] || printf '%s\n' "$@"
+	) >"$T/$name.ini"
+}
+
+# proxy_start PARTY...: returns when they run, connected or not
+proxy_start() {
+	local name
+	for name; do
+		mark "$name"
+		start_mpcproxy "$name" -c "$T/session.ini" --local "$T/$name.ini"
+	done
+	for name; do wait_log_since "$name" ' info '; done
+}
+
+# verb PARTY VERB ARGUMENTS...: towards that party's running proxy
+verb() {
+	local party=$1 verb=$2
+	shift 2
+	mpcproxy "$verb" -c "$T/session.ini" --local "$T/$party.ini" "$@"
+}
+
+# connected PARTY...: until each of them is connected to all others
+connected() {
+	local name
+	for name; do
+		verb "$name" wait --timeout "$DEADLINE" || fail "$name is not connected to everybody"
+	done
+}
+
+# Programs
+
+# mpyc_flags PARTY: what `mpcproxy flags` prints, known without a proxy
+mpyc_flags() {
+	local i
+	FLAGS=()
+	for i in "${!PARTIES[@]}"; do FLAGS+=(-P "localhost:$((BASE[$1] + i))"); done
+	FLAGS+=(-I "${INDEX[$1]}")
+}
+
+# program_start PARTY [ARGUMENTS...]: the demo, as NAME-program; the party's secret
+# number is 10 to the power of its index
+program_start() {
+	local name=$1
+	shift
+	mpyc_flags "$name"
+	: >"$T/$name-program.log"
+	start "$name-program" "$PYTHON" "$TOP/contrib/demo/secure_sum.py" "${FLAGS[@]}" "$@" \
+		$((10 ** INDEX[$name]))
+}
+
+# program_end PARTY...: their programs end well, with the right sum
+program_end() {
+	local name sum
+	sum=$(printf '1%.0s' "${PARTIES[@]}")
+	for name; do
+		succeed "$name-program"
+		grep -q "sum $sum," "$T/$name-program.log" || fail "$name computed something else than $sum"
+	done
+}
+
+# compute: the demo at every party, REPEAT times over the same connections
+compute() {
+	local name
+	for name in "${PARTIES[@]}"; do program_start "$name" --repeat "${REPEAT:-1}"; done
+	program_end "${PARTIES[@]}"
+}
+
+# three: the usual beginning: alice, bob and carol are connected
+three() {
+	make_session alice bob carol
+	proxy_start alice bob carol
+	connected alice bob carol
+}
+
+# service NAME PORT: an ordinary service, `tool.py serve`
+service() {
+	start "$1" "$PYTHON" "$HERE/tool.py" serve "$2"
+	wait_log "$1" '^serving'
+}
+
+# ordinary: alice, bob and carol, and bob exposes an ordinary service at SERVICE_PORT,
+# which alice reaches at FORWARD_PORT and carol at CAROL_PORT
+ordinary() {
+	make_session alice bob carol
+	port SERVICE_PORT
+	port FORWARD_PORT
+	port CAROL_PORT
+	local_ini alice "forward = $FORWARD_PORT to bob:$SERVICE_PORT"
+	local_ini bob "expose = $SERVICE_PORT for all"
+	local_ini carol "forward = $CAROL_PORT to bob:$SERVICE_PORT"
+	service service "$SERVICE_PORT"
+	proxy_start alice bob carol
+	connected alice bob carol
+}
+
+# call NAME PORT BEHAVIOUR ARGUMENTS...: a client in the background
+call() {
+	local name=$1
+	shift
+	: >"$T/$name.log"
+	start "$name" "$PYTHON" "$HERE/tool.py" --timeout "$DEADLINE" call "$@"
+}
+
+# logged NAME PATTERN / not_logged NAME PATTERN: now, without waiting (grep -E)
+logged() { grep -Eq -- "$2" "$T/$1.log" || fail "$1 has not said '$2'"; }
+not_logged() { ! grep -Eq -- "$2" "$T/$1.log" || fail "$1 said '$2'"; }
+
+# json PARTY EXPRESSION: evaluated by Python with s, what status --json of that party's
+# proxy says, and peer, its members of "peers" by name
+json() {
+	verb "$1" status --json | "$PYTHON" -c "import json, sys
+s = json.load(sys.stdin)
+peer = {p['name']: p for p in s['peers']}
+print($2)"
+}

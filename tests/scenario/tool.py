@@ -1,0 +1,436 @@
+#!/usr/bin/env python3
+"""What the scenarios need besides a shell: ports, and programs that talk TCP.
+
+`serve` is an ordinary service; a client tells it with its first line how to behave.
+`call` is a client that asks for one behaviour and checks what comes back. All other
+verbs are small things that the scenarios' text explains. Exit code 0: all went as it
+should; 1: it did not, and a line says why.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import random
+import socket
+import struct
+import sys
+import time
+
+# Below Linux's ephemeral range (32768), above what services use.
+PORTS_FIRST = 12000
+PORTS_LAST = 32000
+PORTS_BLOCK = 250
+
+CHUNK = 65536
+
+
+class Wrong(Exception):
+    """Something was not as it should be."""
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def content(seed, length):
+    return random.Random(seed).randbytes(length)
+
+
+def digest(data):
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def reset(sock):
+    """Close with RST instead of FIN."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.close()
+
+
+def connect(port, timeout):
+    sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def read_all(sock):
+    data = bytearray()
+    while part := sock.recv(CHUNK):
+        data += part
+    return bytes(data)
+
+
+# ports
+
+
+def is_free(port):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def ports(_args):
+    """Reserve PORTS_BLOCK ports: print the first, then hold them until standard input
+    ends. The reservation is a name in the abstract socket namespace, which the kernel
+    takes back whatever happens, and which belongs to the same network namespace as
+    the ports do."""
+    blocks = list(range(PORTS_FIRST, PORTS_LAST, PORTS_BLOCK))
+    random.SystemRandom().shuffle(blocks)
+    for first in blocks:
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(f"\0mpcproxy-tests-{first}")
+        except OSError:
+            claim.close()
+            continue
+        if all(is_free(port) for port in range(first, first + PORTS_BLOCK)):
+            say(first)
+            sys.stdin.read()
+            return
+        claim.close()
+    raise Wrong("no block of free ports")
+
+
+# serve and call
+
+
+async def behave(reader, writer):
+    """One connection of `serve`."""
+    sock = writer.get_extra_info("socket")
+    words = (await reader.readline()).decode().split()
+    if not words:
+        say("served nothing")
+        writer.close()
+        return
+    behaviour, numbers = words[0], [int(n) for n in words[1:]]
+    if behaviour == "exchange":  # SEED LENGTH: both send, both check
+        seed, length = numbers
+        writer.write(content(seed + 1, length))
+        received = await reader.read(-1) if length else b""
+        await writer.drain()
+        if received != content(seed, length):
+            say(f"served exchange {seed}: {len(received)} bytes came, not the right ones")
+        writer.write_eof()
+    elif behaviour == "listen-first":  # LENGTH: answers only once all has come, and FIN
+        received = await reader.read(-1)
+        writer.write(digest(received).encode() + b"\n" + content(1, numbers[0]))
+        writer.write_eof()
+    elif behaviour == "talk-first":  # LENGTH: talks, FIN, and then goes on listening
+        writer.write(content(1, numbers[0]))
+        await writer.drain()
+        writer.write_eof()
+        received = await reader.read(-1)
+        say(f"served talk-first {digest(received)}")
+    elif behaviour == "echo":
+        while part := await reader.read(CHUNK):
+            writer.write(part)
+            await writer.drain()
+    elif behaviour == "stall":  # never reads; says what came when the other side ends
+        say("served stall")
+        await asyncio.sleep(3600)
+    elif behaviour == "reset":  # LENGTH: sends that much, waits for a byte, then RST
+        writer.write(content(1, numbers[0]))
+        await writer.drain()
+        await reader.readexactly(1)
+        writer.transport.pause_reading()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        return
+    elif behaviour == "hold":  # one byte to say that it is there, then says how it ended
+        writer.write(b"!")
+        try:
+            received = await reader.read(-1)
+            say(f"served hold: FIN after {len(received)} bytes")
+        except ConnectionResetError:
+            say("served hold: RST")
+    else:
+        say(f"served {behaviour}?")
+    await writer.drain()
+    writer.close()
+
+
+async def serve_forever(port):
+    async def handle(reader, writer):
+        try:
+            await behave(reader, writer)
+        except (OSError, asyncio.IncompleteReadError) as exc:
+            say(f"served with {type(exc).__name__}")
+            writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", port, backlog=512)
+    say(f"serving on {port}")
+    await server.serve_forever()
+
+
+def serve(args):
+    asyncio.run(serve_forever(args.port))
+
+
+async def one_exchange(port, seed, length):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"exchange {seed} {length}\n".encode() + content(seed, length))
+    writer.write_eof()
+    received = await reader.read(-1)
+    writer.close()
+    if received != content(seed + 1, length):
+        raise Wrong(f"stream {seed}: {len(received)} of {length} bytes came back right")
+
+
+async def exchanges(port, streams, length):
+    await asyncio.gather(*(one_exchange(port, 2 * i, length) for i in range(streams)))
+
+
+def call(args):
+    port, behaviour, length = args.port, args.behaviour, args.length
+    if behaviour == "exchange":
+        asyncio.run(exchanges(port, args.streams, length))
+        say(f"{args.streams} streams of {length} bytes each way are right")
+        return
+    sock = connect(port, args.timeout)
+    if behaviour == "listen-first":
+        sent = content(7, length)
+        sock.sendall(f"listen-first {length}\n".encode() + sent)
+        sock.shutdown(socket.SHUT_WR)
+        if read_all(sock) != digest(sent).encode() + b"\n" + content(1, length):
+            raise Wrong("what came after our FIN is not right")
+        say("our half closed first: all is right")
+    elif behaviour == "talk-first":
+        sock.sendall(f"talk-first {length}\n".encode())
+        if read_all(sock) != content(1, length):
+            raise Wrong("what came before the FIN is not right")
+        sent = content(8, length)
+        sock.sendall(sent)  # their half is closed, ours is not
+        sock.shutdown(socket.SHUT_WR)
+        say(f"their half closed first: {digest(sent)}")
+    elif behaviour == "echo":
+        sock.sendall(b"echo\n")
+        for i in range(args.streams):
+            sent = content(i, length)
+            sock.sendall(sent)
+            if sock.recv(length, socket.MSG_WAITALL) != sent:
+                raise Wrong(f"echo {i} is not right")
+        say(f"{args.streams} echoes are right")
+    elif behaviour == "stall":
+        call_stall(sock, args.timeout)
+    elif behaviour == "reset":
+        sock.sendall(f"reset {length}\n".encode())
+        if sock.recv(length, socket.MSG_WAITALL) != content(1, length):
+            raise Wrong("what came before the RST is not right")
+        sock.sendall(b"!")
+        expect_reset(sock)
+    elif behaviour == "hold":
+        call_hold(sock)
+    elif behaviour == "abort":  # the service must see a RST
+        sock.sendall(b"hold\n")
+        sock.recv(1)
+        reset(sock)
+    sock.close()
+
+
+def expect_reset(sock):
+    try:
+        part = sock.recv(CHUNK)
+    except ConnectionResetError:
+        say("ended: RST")
+        return
+    raise Wrong(f"{'FIN' if not part else 'data'} where a RST belongs")
+
+
+def call_stall(sock, timeout):
+    """Send to somebody who does not read, until nothing is taken for a while. What
+    lies between the two programs must be bounded."""
+    sock.sendall(b"stall\n")
+    sock.settimeout(timeout)
+    sent = 0
+    try:
+        while sent < 2**30:
+            sent += sock.send(b"x" * CHUNK)
+    except TimeoutError:
+        say(f"stopped after {sent // 2**20} MiB")
+        return
+    raise Wrong("1 GiB went to somebody who does not read")
+
+
+def call_hold(sock):
+    """Keep a connection, and say how it ended."""
+    sock.sendall(b"hold\n")
+    if sock.recv(1) != b"!":
+        raise Wrong("the service is not there")
+    say("held")
+    sock.settimeout(None)
+    try:
+        part = sock.recv(CHUNK)
+        say("ended: FIN" if not part else "ended: data")
+    except ConnectionResetError:
+        say("ended: RST")
+
+
+# one-purpose programs
+
+
+def knock(args):
+    """Connect, send bytes given in hex, perhaps close at once; say how it ended."""
+    try:
+        sock = connect(args.port, args.timeout)
+    except ConnectionRefusedError:
+        say("refused")
+        return
+    try:
+        sock.sendall(bytes.fromhex(args.hex))
+        if args.close == "fin":
+            sock.close()
+            say("closed")
+            return
+        if args.close == "rst":
+            reset(sock)
+            say("closed")
+            return
+        part = sock.recv(CHUNK)
+        say("ended: FIN" if not part else f"data: {part.hex()}")
+    except ConnectionResetError:
+        say("ended: RST")
+    except (BrokenPipeError, TimeoutError) as exc:
+        say(f"ended: {type(exc).__name__}")
+
+
+def catch(args):
+    """Listen on a port and say in hex what comes in, and how it ends."""
+    server = socket.create_server((args.host, args.port))
+    say("listening")
+    while True:
+        sock, _ = server.accept()
+        say("accepted")
+        try:
+            received = read_all(sock)
+            say(f"got {received.hex() or 'nothing'}, then FIN")
+        except ConnectionResetError:
+            say("then RST")
+        sock.close()
+
+
+def babble(args):
+    """A service that answers everybody with random bytes."""
+    server = socket.create_server(("127.0.0.1", args.port))
+    say("listening")
+    rng = random.Random(1)
+    while True:
+        sock, _ = server.accept()
+        say("accepted")
+        try:
+            sock.sendall(rng.randbytes(rng.randrange(1, 5000)))
+            sock.close()
+        except OSError:
+            pass
+
+
+def udp_bind(args):
+    """Try to get at datagrams that are for somebody else: bind the same address."""
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    for option in (None, socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            if option is not None:
+                sock.setsockopt(socket.SOL_SOCKET, option, 1)
+            try:
+                sock.bind((args.host, args.port))
+            except OSError:
+                continue
+            raise Wrong(f"{args.host}:{args.port} could be bound with option {option}")
+    say("could not bind")
+
+
+def udp_sockets(args):
+    """The addresses to which a process's UDP sockets are bound."""
+    inodes = set()
+    for fd in os.scandir(f"/proc/{args.pid}/fd"):
+        try:
+            inodes.add(os.readlink(fd.path))
+        except OSError:
+            pass
+    for table, family in (("udp", socket.AF_INET), ("udp6", socket.AF_INET6)):
+        try:
+            lines = open(f"/proc/{args.pid}/net/{table}").readlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            words = line.split()
+            if f"socket:[{words[9]}]" not in inodes:
+                continue
+            host, port = words[1].split(":")
+            raw = bytes.fromhex(host)  # 32-bit words in the machine's order
+            raw = b"".join(raw[i:i + 4][::-1] if sys.byteorder == "little" else raw[i:i + 4]
+                           for i in range(0, len(raw), 4))
+            say(socket.inet_ntop(family, raw), int(port, 16))
+
+
+def unix_connect(args):
+    """Try to talk to a control socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(args.timeout)
+        try:
+            sock.connect(args.path)
+            sock.sendall(b"status\n")
+            part = sock.recv(CHUNK)
+        except OSError as exc:
+            say(f"refused: {type(exc).__name__}")
+            return
+        if part:
+            raise Wrong(f"the control socket answered {part[:80]!r}")
+        say("refused: closed")
+
+
+def wait_file(args):
+    """Until a line of the file matches; only lines after the first SKIP bytes count."""
+    import re
+
+    pattern = re.compile(args.pattern)
+    deadline = time.monotonic() + args.timeout
+    while True:
+        if os.path.exists(args.path):
+            with open(args.path, errors="replace") as file:
+                file.seek(args.skip)
+                for line in file:
+                    if line.endswith("\n") and pattern.search(line):
+                        return
+        if time.monotonic() > deadline:
+            raise Wrong(f"no line like '{args.pattern}' in {args.path} within {args.timeout:g} s")
+        time.sleep(0.02)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--timeout", type=float, default=30)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+
+    def verb(function, *arguments):
+        sub = verbs.add_parser(function.__name__.replace("_", "-"))
+        sub.set_defaults(function=function)
+        for name, options in arguments:
+            sub.add_argument(name, **options)
+
+    port = ("port", {"type": int})
+    verb(ports)
+    verb(serve, port)
+    verb(call, port, ("behaviour", {}), ("--length", {"type": int, "default": 100000}),
+         ("--streams", {"type": int, "default": 1}))
+    verb(knock, port, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
+    verb(catch, port, ("--host", {"default": "127.0.0.1"}))
+    verb(babble, port)
+    verb(udp_bind, ("host", {}), port)
+    verb(udp_sockets, ("pid", {"type": int}))
+    verb(unix_connect, ("path", {}))
+    verb(wait_file, ("path", {}), ("pattern", {}), ("--skip", {"type": int, "default": 0}))
+    args = parser.parse_args()
+    try:
+        args.function(args)
+    except (Wrong, OSError) as exc:
+        sys.exit(f"{args.verb}: {exc}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
