@@ -34,6 +34,7 @@ struct forward {
 };
 
 struct local {
+	char *file;     /* for messages; NULL when there is none */
 	char *identity; /* path, or NULL for the default */
 	uint16_t base_port;
 	union addr listen; /* mailbox served from this proxy; AF_UNSPEC: none */
@@ -74,7 +75,9 @@ bool local_is_key(const char *key);
 int local_set_base_port(struct local *l, const char *text, size_t n_parties,
 			struct err *err);
 
-/* Whether every local port is used once: the parties', socks5, listen and forward. */
-int local_check_ports(const struct local *l, size_t n_parties, struct err *err);
+/* Whether every local port is used once (the parties', socks5, listen and forward), and
+ * nothing is forwarded to party ${own}, which is us. */
+int local_check_ports(const struct local *l, const struct session *s, size_t own,
+		      struct err *err);
 
 #endif

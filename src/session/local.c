@@ -1,0 +1,244 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "base/log.h"
+#include "session/ini.h"
+#include "session/local.h"
+#include "session/local_keys.h"
+
+#define QUOTE_MAX 49 /* of the file's text in a message */
+
+struct parse {
+	struct local_keys keys;
+	bool local_seen;
+};
+
+static int
+start_section(struct parse *p, const char *name, struct err *err)
+{
+	char quoted[QUOTE_MAX + 1];
+
+	if (strcmp(name, "session") == 0 || strncmp(name, "party", 5) == 0)
+		return err_set(err,
+			       "[%s] is the same at every party: put it into session.ini",
+			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+	if (strcmp(name, "local") != 0)
+		return err_set(err, "unknown section [%s]: there is only [local]",
+			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+	if (p->local_seen)
+		return err_set(err, "[local] for the second time: put all into one");
+	p->local_seen = true;
+	return 0;
+}
+
+static int
+take_entry(void *arg, const struct ini_entry *e, struct err *err)
+{
+	struct parse *p = arg;
+
+	if (e->key == NULL)
+		return start_section(p, e->section, err);
+	return local_keys_take(&p->keys, e, err);
+}
+
+static int
+check_turn(const struct local *l, const char *file, struct err *err)
+{
+	if (l->turn_secret != NULL && (l->turn_user != NULL || l->turn_password != NULL))
+		return err_set(
+		    err,
+		    "%s: turn-secret makes its own user and password: leave out "
+		    "turn-user and turn-password, or turn-secret",
+		    file);
+	if ((l->turn_user == NULL) != (l->turn_password == NULL))
+		return err_set(err,
+			       "%s: turn-user and turn-password belong together: add %s",
+			       file,
+			       l->turn_user == NULL ? "turn-user" : "turn-password");
+	return 0;
+}
+
+static struct local *
+local_new(const char *file, struct err *err)
+{
+	struct local *l = calloc(1, sizeof *l);
+
+	if (l != NULL && file != NULL)
+		l->file = strdup(file);
+	if (l == NULL || (file != NULL && l->file == NULL)) {
+		err_set(err, "out of memory");
+		local_free(l);
+		return NULL;
+	}
+	l->base_port = LOCAL_BASE_PORT;
+	l->mpyc_guard = true;
+	return l;
+}
+
+struct local *
+local_parse(const char *file, const char *text, size_t len, bool secret,
+	    const struct session *s, struct err *err)
+{
+	struct local *l = local_new(file, err);
+	struct parse p = {.keys = {.l = l, .s = s, .secret = secret}};
+
+	if (l == NULL)
+		return NULL;
+	if (ini_parse_text(file, text, len, take_entry, &p, err) != 0 ||
+	    check_turn(l, file, err) != 0) {
+		local_free(l);
+		return NULL;
+	}
+	return l;
+}
+
+static struct local *
+load(const char *path, const struct session *s, struct err *err)
+{
+	struct ini_text text;
+	struct local *l = NULL;
+
+	if (ini_text_read(&text, path, LOCAL_FILE_MAX, err) != 0)
+		return NULL;
+	if (text.writable)
+		err_set(err,
+			"%s can be written by everybody, who could then expose this "
+			"machine's ports: `chmod 600 %s`",
+			path, path);
+	else
+		l = local_parse(path, text.data, text.len, text.secret, s, err);
+	ini_text_free(&text);
+	return l;
+}
+
+struct local *
+local_load(const char *path, const struct session *s, struct err *err)
+{
+	struct local *l;
+	char *found;
+
+	if (path != NULL)
+		return load(path, s, err);
+	found = identity_default_path("local.ini");
+	if (found == NULL || (access(found, F_OK) != 0 && errno == ENOENT))
+		l = local_new(NULL, err);
+	else
+		l = load(found, s, err);
+	free(found);
+	return l;
+}
+
+static void
+free_secret(char *secret)
+{
+	if (secret != NULL)
+		OPENSSL_cleanse(secret, strlen(secret));
+	free(secret);
+}
+
+void
+local_free(struct local *l)
+{
+	if (l == NULL)
+		return;
+	free(l->file);
+	free(l->identity);
+	free(l->turn_user);
+	free_secret(l->turn_password);
+	free_secret(l->turn_secret);
+	free(l);
+}
+
+bool
+local_exposes(const struct local *l, uint16_t port, size_t party)
+{
+	for (size_t i = 0; i < l->n_expose; i++) {
+		const struct expose *e = &l->expose[i];
+
+		if (e->port == port && (e->for_all || e->party == party))
+			return true;
+	}
+	return false;
+}
+
+int
+local_set_base_port(struct local *l, const char *text, size_t n_parties, struct err *err)
+{
+	uint16_t port;
+
+	if (port_parse(&port, text) != 0)
+		return err_set(err, "expected a port from 1 to 65535");
+	if (port + n_parties - 1 > 65535)
+		return err_set(
+		    err,
+		    "%u is too high: %zu parties need the ports up to %zu, and 65535 "
+		    "is the last",
+		    port, n_parties, port + n_parties - 1);
+	l->base_port = port;
+	return 0;
+}
+
+/* What a local port is for, in words. */
+struct use {
+	uint16_t port;
+	char what[32];
+};
+
+static size_t
+list_uses(const struct local *l, struct use *uses)
+{
+	size_t n = 0;
+
+	if (l->listen.sa.sa_family != AF_UNSPEC)
+		uses[n++] = (struct use){addr_port(&l->listen), "listen"};
+	if (l->socks5.sa.sa_family != AF_UNSPEC)
+		uses[n++] = (struct use){addr_port(&l->socks5), "socks5"};
+	for (size_t i = 0; i < l->n_forward; i++) {
+		uses[n].port = l->forward[i].local_port;
+		snprintf(uses[n].what, sizeof uses[n].what, "forward (line %u)",
+			 l->forward[i].line);
+		n++;
+	}
+	return n;
+}
+
+int
+local_check_ports(const struct local *l, const struct session *s, size_t own,
+		  struct err *err)
+{
+	const char *file = l->file != NULL ? l->file : "local.ini";
+	struct use uses[LOCAL_FORWARD_MAX + 2];
+	size_t n = list_uses(l, uses);
+
+	for (size_t i = 0; i < n; i++) {
+		size_t party = (size_t)uses[i].port - l->base_port;
+
+		if (uses[i].port >= l->base_port && party < s->n_parties)
+			return err_set(
+			    err,
+			    "%s: %s has port %u, which is base-port's (%u) for party "
+			    "%s: choose another",
+			    file, uses[i].what, uses[i].port, l->base_port,
+			    s->parties[party].name);
+		for (size_t j = 0; j < i; j++) {
+			if (uses[i].port == uses[j].port)
+				return err_set(
+				    err,
+				    "%s: %s and %s have the same port %u: choose "
+				    "another for one of them",
+				    file, uses[j].what, uses[i].what, uses[i].port);
+		}
+	}
+	for (size_t i = 0; i < l->n_forward; i++) {
+		if (l->forward[i].party == own)
+			return err_set(err,
+				       "%s:%u: forward to %s, which is this party itself",
+				       file, l->forward[i].line, s->parties[own].name);
+	}
+	return 0;
+}

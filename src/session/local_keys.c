@@ -1,0 +1,271 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "session/local_keys.h"
+
+#define N(array)  (sizeof(array) / sizeof *(array))
+#define QUOTE_MAX 49 /* of the file's text in a message */
+
+/* Longer than any line that inih takes. */
+#define VALUE_MAX 1024
+
+static int
+set_text(char **to, const char *value, struct err *err)
+{
+	*to = strdup(value);
+	return *to != NULL ? 0 : err_set(err, "out of memory");
+}
+
+static int
+set_secret(struct local_keys *p, char **to, const char *value, struct err *err)
+{
+	if (!p->secret)
+		return err_set(err, "this file holds a secret that others can read: "
+				    "`chmod 600` it");
+	return set_text(to, value, err);
+}
+
+static int
+set_bool(bool *to, const char *value, struct err *err)
+{
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return err_set(err, "expected yes or no");
+	*to = strcmp(value, "yes") == 0;
+	return 0;
+}
+
+static int
+set_addr(union addr *to, const char *value, struct err *err)
+{
+	char host[URL_HOST_MAX + 1];
+	uint16_t port;
+
+	if (host_port_parse(host, &port, value, 0, err) != 0)
+		return -1;
+	if (addr_parse(to, host, port) != 0)
+		return err_set(err,
+			       "expected an address and a port, as in 127.0.0.1:1080");
+	return 0;
+}
+
+static int
+set_identity(struct local_keys *p, const char *value, struct err *err)
+{
+	const char *home = getenv("HOME");
+	size_t size;
+
+	if (value[0] != '~')
+		return set_text(&p->l->identity, value, err);
+	if (value[1] != '/' || home == NULL || home[0] == '\0')
+		return err_set(err,
+			       "`~` stands for $HOME only as `~/`, and HOME must be set");
+	size = strlen(home) + strlen(value);
+	p->l->identity = malloc(size);
+	if (p->l->identity == NULL)
+		return err_set(err, "out of memory");
+	snprintf(p->l->identity, size, "%s%s", home, value + 1);
+	return 0;
+}
+
+static int
+set_base_port(struct local_keys *p, const char *value, struct err *err)
+{
+	return local_set_base_port(p->l, value, p->s->n_parties, err);
+}
+
+static int
+set_listen(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_addr(&p->l->listen, value, err);
+}
+
+static int
+set_socks5(struct local_keys *p, const char *value, struct err *err)
+{
+	if (set_addr(&p->l->socks5, value, err) != 0)
+		return -1;
+	if (!addr_is_loopback(&p->l->socks5))
+		return err_set(err, "only an address of loopback, as in 127.0.0.1:1080: "
+				    "everybody who reaches it acts as this party");
+	return 0;
+}
+
+static int
+set_mpyc_guard(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_bool(&p->l->mpyc_guard, value, err);
+}
+
+static int
+set_upnp(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_bool(&p->l->upnp, value, err);
+}
+
+static int
+set_turn_user(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_text(&p->l->turn_user, value, err);
+}
+
+static int
+set_turn_password(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_secret(p, &p->l->turn_password, value, err);
+}
+
+static int
+set_turn_secret(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_secret(p, &p->l->turn_secret, value, err);
+}
+
+static int
+find_party(const struct local_keys *p, const char *name, uint16_t *index, struct err *err)
+{
+	int found = session_find_name(p->s, name);
+	char quoted[QUOTE_MAX + 1];
+
+	if (found < 0)
+		return err_set(err, "session %s has no party `%s`", p->s->name,
+			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+	*index = (uint16_t)found;
+	return 0;
+}
+
+static int
+add_one_expose(struct local_keys *p, uint16_t port, const char *name, struct err *err)
+{
+	struct local *l = p->l;
+	struct expose *e = &l->expose[l->n_expose];
+
+	if (l->n_expose == LOCAL_EXPOSE_MAX)
+		return err_set(err, "more than %d ports and parties are exposed",
+			       LOCAL_EXPOSE_MAX);
+	*e = (struct expose){.port = port, .line = p->line};
+	e->for_all = strcmp(name, "all") == 0;
+	if (!e->for_all && find_party(p, name, &e->party, err) != 0)
+		return -1;
+	l->n_expose++;
+	return 0;
+}
+
+/* PORT for PARTY [PARTY ...] */
+static int
+add_expose(struct local_keys *p, const char *value, struct err *err)
+{
+	char copy[VALUE_MAX];
+	char *save, *port_text, *word, *name;
+	uint16_t port;
+
+	if (strlen(value) >= sizeof copy)
+		return err_set(err, "too long");
+	strcpy(copy, value);
+	port_text = strtok_r(copy, " \t", &save);
+	word = strtok_r(NULL, " \t", &save);
+	name = strtok_r(NULL, " \t", &save);
+	if (port_text == NULL || port_parse(&port, port_text) != 0 || word == NULL ||
+	    strcmp(word, "for") != 0 || name == NULL)
+		return err_set(err, "expected `PORT for PARTY` or `PORT for all`, as in "
+				    "`8888 for carol`");
+	for (; name != NULL; name = strtok_r(NULL, " \t", &save)) {
+		if (add_one_expose(p, port, name, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* PORT to PARTY:PORT */
+static int
+add_forward(struct local_keys *p, const char *value, struct err *err)
+{
+	struct local *l = p->l;
+	struct forward f = {.line = p->line};
+	char copy[VALUE_MAX];
+	char *save, *port_text, *word, *name, *colon;
+
+	if (l->n_forward == LOCAL_FORWARD_MAX)
+		return err_set(err, "more than %d ports are forwarded",
+			       LOCAL_FORWARD_MAX);
+	if (strlen(value) >= sizeof copy)
+		return err_set(err, "too long");
+	strcpy(copy, value);
+	port_text = strtok_r(copy, " \t", &save);
+	word = strtok_r(NULL, " \t", &save);
+	name = strtok_r(NULL, " \t", &save);
+	colon = name != NULL ? strchr(name, ':') : NULL;
+	if (port_text == NULL || port_parse(&f.local_port, port_text) != 0 ||
+	    word == NULL || strcmp(word, "to") != 0 || colon == NULL ||
+	    port_parse(&f.port, colon + 1) != 0 || strtok_r(NULL, " \t", &save) != NULL)
+		return err_set(err, "expected `PORT to PARTY:PORT`, as in `9000 to "
+				    "carol:8888`");
+	*colon = '\0';
+	if (find_party(p, name, &f.party, err) != 0)
+		return -1;
+	l->forward[l->n_forward++] = f;
+	return 0;
+}
+
+static const struct key {
+	const char *name;
+	int (*set)(struct local_keys *p, const char *value, struct err *err);
+	bool repeats;
+} keys[] = {
+    {"identity", set_identity, false},       {"base-port", set_base_port, false},
+    {"listen", set_listen, false},           {"socks5", set_socks5, false},
+    {"mpyc-guard", set_mpyc_guard, false},   {"upnp", set_upnp, false},
+    {"turn-user", set_turn_user, false},     {"turn-password", set_turn_password, false},
+    {"turn-secret", set_turn_secret, false}, {"expose", add_expose, true},
+    {"forward", add_forward, true},
+};
+
+bool
+local_is_key(const char *key)
+{
+	for (size_t i = 0; i < N(keys); i++) {
+		if (strcmp(key, keys[i].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+unknown_key(const char *name, struct err *err)
+{
+	const char *words[N(keys)];
+	char quoted[QUOTE_MAX + 1];
+	const char *near;
+
+	for (size_t i = 0; i < N(keys); i++)
+		words[i] = keys[i].name;
+	near = nearest(name, words, N(keys));
+	log_clean(quoted, sizeof quoted, name, strlen(name));
+	if (near != NULL)
+		return err_set(err, "unknown key `%s`: did you mean `%s`?", quoted, near);
+	return err_set(err,
+		       "unknown key `%s` in [local]: conf/local.ini shows all there are",
+		       quoted);
+}
+
+int
+local_keys_take(struct local_keys *p, const struct ini_entry *e, struct err *err)
+{
+	struct err why;
+
+	p->line = e->line;
+	for (size_t i = 0; i < N(keys); i++) {
+		if (strcmp(e->key, keys[i].name) != 0)
+			continue;
+		if (!keys[i].repeats && (p->seen & 1U << i) != 0)
+			return err_set(err, "`%s` for the second time: leave one out",
+				       e->key);
+		p->seen |= 1U << i;
+		if (keys[i].set(p, e->value, &why) != 0)
+			return err_set(err, "%s: %s", e->key, why.text);
+		return 0;
+	}
+	return unknown_key(e->key, err);
+}

@@ -1,0 +1,432 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/log.h"
+#include "base/nearest.h"
+#include "session/ini.h"
+#include "session/local.h"
+#include "session/session.h"
+
+#define N(array)     (sizeof(array) / sizeof *(array))
+#define PARTIES_MIN  2
+#define PARTY_PREFIX "party "
+
+/* How much of something from the file an error message repeats. */
+#define QUOTE_MAX 49
+
+struct parse {
+	struct session *s;
+	bool in_party; /* the section at hand: the last party's, or [session] */
+	bool session_seen;
+	unsigned seen; /* its keys, one bit each */
+	unsigned line;
+};
+
+/* A key of a section. ${set} gets what it is for: the session or the party. */
+struct key {
+	const char *name;
+	int (*set)(struct parse *p, const char *value, struct err *err);
+	bool repeats;
+};
+
+static char *
+quote(char out[QUOTE_MAX + 1], const char *text)
+{
+	return log_clean(out, QUOTE_MAX + 1, text, strlen(text));
+}
+
+static int
+parse_name(char out[SESSION_NAME_MAX + 1], const char *text, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	char quoted[QUOTE_MAX + 1];
+	size_t len = strlen(text);
+
+	if (len == 0 || len > SESSION_NAME_MAX || strspn(text, allowed) != len)
+		return err_set(err,
+			       "the name `%s` must be 1 to %d of a-z, 0-9 and `-` (it "
+			       "becomes part of file names)",
+			       quote(quoted, text), SESSION_NAME_MAX);
+	memcpy(out, text, len + 1);
+	return 0;
+}
+
+static int
+parse_policy(enum path_policy *policy, const char *text, struct err *err)
+{
+	static const char *const words[] =
+	    {[PATH_ANY] = "any", [PATH_DIRECT] = "direct", [PATH_RELAY] = "relay"};
+
+	for (size_t i = 0; i < N(words); i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*policy = (enum path_policy)i;
+			return 0;
+		}
+	}
+	return err_set(err, "path is any, direct or relay");
+}
+
+static struct party *
+last_party(struct parse *p)
+{
+	return &p->s->parties[p->s->n_parties - 1];
+}
+
+static int
+set_name(struct parse *p, const char *value, struct err *err)
+{
+	return parse_name(p->s->name, value, err);
+}
+
+static int
+set_policy(struct parse *p, const char *value, struct err *err)
+{
+	return parse_policy(&p->s->policy, value, err);
+}
+
+/* Append to one of the lists of servers. */
+static int
+add_server(const struct parse *p, struct url **list, size_t *n, enum url_kind kind,
+	   const char *value, struct err *err)
+{
+	static const char *const what[] = {[URL_KIND_RENDEZVOUS] = "rendezvous",
+					   [URL_KIND_STUN] = "stun",
+					   [URL_KIND_TURN] = "turn"};
+	struct err why;
+
+	if (*n == SESSION_SERVERS_MAX)
+		return err_set(err, "more than %d lines with %s", SESSION_SERVERS_MAX,
+			       what[kind]);
+	if (*list == NULL)
+		*list = calloc(SESSION_SERVERS_MAX, sizeof **list);
+	if (*list == NULL)
+		return err_set(err, "out of memory");
+	if (url_parse(&(*list)[*n], kind, value, &why) != 0)
+		return err_set(err, "%s: %s", what[kind], why.text);
+	(*list)[*n].line = p->line;
+	++*n;
+	return 0;
+}
+
+static int
+add_rendezvous(struct parse *p, const char *value, struct err *err)
+{
+	return add_server(p, &p->s->rendezvous, &p->s->n_rendezvous, URL_KIND_RENDEZVOUS,
+			  value, err);
+}
+
+static int
+add_stun(struct parse *p, const char *value, struct err *err)
+{
+	return add_server(p, &p->s->stun, &p->s->n_stun, URL_KIND_STUN, value, err);
+}
+
+static int
+add_turn(struct parse *p, const char *value, struct err *err)
+{
+	return add_server(p, &p->s->turn, &p->s->n_turn, URL_KIND_TURN, value, err);
+}
+
+static int
+set_party_key(struct parse *p, const char *value, struct err *err)
+{
+	struct pubkey key;
+	struct err why;
+	int other;
+
+	if (pubkey_parse(&key, value, &why) != 0)
+		return err_set(err, "the key of %s: %s", last_party(p)->name, why.text);
+	other = session_find_key(p->s, &key);
+	if (other >= 0)
+		return err_set(
+		    err,
+		    "%s has the same key as %s (line %u): every party makes its "
+		    "own with `mpcproxy keygen`",
+		    last_party(p)->name, p->s->parties[other].name,
+		    p->s->parties[other].line);
+	last_party(p)->key = key;
+	return 0;
+}
+
+static int
+set_party_policy(struct parse *p, const char *value, struct err *err)
+{
+	return parse_policy(&last_party(p)->policy, value, err);
+}
+
+static const struct key session_keys[] = {
+    {"name", set_name, false},   {"rendezvous", add_rendezvous, true},
+    {"stun", add_stun, true},    {"turn", add_turn, true},
+    {"path", set_policy, false},
+};
+
+static const struct key party_keys[] = {
+    {"key", set_party_key, false},
+    {"path", set_party_policy, false},
+};
+
+static int
+unknown_key(const char *name, const struct key *keys, size_t n, struct err *err)
+{
+	const char *words[N(session_keys)];
+	char quoted[QUOTE_MAX + 1];
+	const char *near;
+
+	if (local_is_key(name))
+		return err_set(err,
+			       "`%s` concerns one machine alone, and whoever writes this "
+			       "shared file must not decide it: put it into [local] of "
+			       "that machine's local.ini",
+			       name);
+	for (size_t i = 0; i < n; i++)
+		words[i] = keys[i].name;
+	near = nearest(name, words, n);
+	quote(quoted, name);
+	if (near != NULL)
+		return err_set(err, "unknown key `%s`: did you mean `%s`?", quoted, near);
+	if (keys == party_keys)
+		return err_set(err, "unknown key `%s`: a party has key and path", quoted);
+	return err_set(err,
+		       "unknown key `%s`: [session] has name, rendezvous, stun, turn "
+		       "and path",
+		       quoted);
+}
+
+static int
+take_key(struct parse *p, const struct ini_entry *e, struct err *err)
+{
+	const struct key *keys = p->in_party ? party_keys : session_keys;
+	size_t n = p->in_party ? N(party_keys) : N(session_keys);
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(e->key, keys[i].name) != 0)
+			continue;
+		if (!keys[i].repeats && (p->seen & 1U << i) != 0)
+			return err_set(err,
+				       "`%s` for the second time in [%s]: leave one out",
+				       e->key, e->section);
+		p->seen |= 1U << i;
+		return keys[i].set(p, e->value, err);
+	}
+	return unknown_key(e->key, keys, n, err);
+}
+
+static int
+start_party(struct parse *p, const char *name, unsigned line, struct err *err)
+{
+	struct session *s = p->s;
+	struct party *party;
+	int other;
+
+	if (s->n_parties == SESSION_PARTIES_MAX)
+		return err_set(err, "more than %d parties", SESSION_PARTIES_MAX);
+	party = &s->parties[s->n_parties];
+	if (parse_name(party->name, name, err) != 0)
+		return -1;
+	if (strcmp(name, "all") == 0)
+		return err_set(err,
+			       "no party can be called `all`: in local.ini that means "
+			       "every party");
+	other = session_find_name(s, name);
+	if (other >= 0)
+		return err_set(err, "party %s is listed already (line %u): leave one out",
+			       name, s->parties[other].line);
+	party->line = line;
+	party->policy = PATH_ANY;
+	s->n_parties++;
+	p->in_party = true;
+	return 0;
+}
+
+static int
+unknown_section(const char *name, struct err *err)
+{
+	static const char *const words[] = {"session", "party", "local"};
+	char quoted[QUOTE_MAX + 1];
+	const char *near = nearest(name, words, N(words));
+
+	quote(quoted, name);
+	if (near == NULL || strcmp(near, "local") == 0)
+		return err_set(
+		    err, "unknown section [%s]: there are [session] and [party NAME]",
+		    quoted);
+	return err_set(err, "unknown section [%s]: did you mean [%s]?", quoted,
+		       strcmp(near, "party") == 0 ? "party NAME" : near);
+}
+
+static int
+start_section(struct parse *p, const struct ini_entry *e, struct err *err)
+{
+	const char *name = e->section;
+
+	p->seen = 0;
+	if (strncmp(name, PARTY_PREFIX, strlen(PARTY_PREFIX)) == 0)
+		return start_party(p, name + strlen(PARTY_PREFIX), e->line, err);
+	if (strcmp(name, "local") == 0)
+		return err_set(
+		    err, "[local] concerns one machine alone, and whoever writes this "
+			 "shared file must not decide it: put it into that machine's "
+			 "local.ini (--local FILE)");
+	if (strcmp(name, "session") != 0)
+		return unknown_section(name, err);
+	if (p->session_seen)
+		return err_set(err, "[session] for the second time: put all into one");
+	p->session_seen = true;
+	p->in_party = false;
+	return 0;
+}
+
+static int
+take_entry(void *arg, const struct ini_entry *e, struct err *err)
+{
+	struct parse *p = arg;
+
+	p->line = e->line;
+	return e->key == NULL ? start_section(p, e, err) : take_key(p, e, err);
+}
+
+/* What only the end of the file tells. */
+static int
+check_complete(const struct parse *p, const char *file, struct err *err)
+{
+	const struct session *s = p->s;
+
+	if (!p->session_seen)
+		return err_set(err, "%s: there is no [session] section", file);
+	if (s->name[0] == '\0')
+		return err_set(err, "%s: [session] has no name: add `name = ...`", file);
+	for (size_t i = 0; i < s->n_parties; i++) {
+		if (s->parties[i].key.point[0] == 0)
+			return err_set(err,
+				       "%s:%u: party %s has no key: add `key = ...`, as "
+				       "`mpcproxy id` prints it there",
+				       file, s->parties[i].line, s->parties[i].name);
+	}
+	if (s->n_parties < PARTIES_MIN)
+		return err_set(err,
+			       "%s: %s: a session has at least %d [party NAME] sections",
+			       file, s->n_parties == 0 ? "no party" : "one party only",
+			       PARTIES_MIN);
+	if (s->n_rendezvous == 0)
+		return err_set(
+		    err,
+		    "%s: [session] has no rendezvous: add the line that `mpcproxy "
+		    "rendezvous` prints",
+		    file);
+	return 0;
+}
+
+/* Lengths in front, so that no two rosters have the same bytes. */
+static int
+digest_roster(struct session *s)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t len = (uint8_t)strlen(s->name);
+	int ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+		 EVP_DigestUpdate(ctx, &len, 1) && EVP_DigestUpdate(ctx, s->name, len);
+
+	for (size_t i = 0; ok && i < s->n_parties; i++) {
+		const struct party *party = &s->parties[i];
+
+		len = (uint8_t)strlen(party->name);
+		ok = EVP_DigestUpdate(ctx, &len, 1) &&
+		     EVP_DigestUpdate(ctx, party->name, len) &&
+		     EVP_DigestUpdate(ctx, party->key.point, PUBKEY_BYTES);
+	}
+	ok = ok && EVP_DigestFinal_ex(ctx, s->roster_digest, NULL);
+	EVP_MD_CTX_free(ctx);
+	return ok ? 0 : -1;
+}
+
+struct session *
+session_parse(const char *file, const char *text, size_t len, struct err *err)
+{
+	struct session *s = calloc(1, sizeof *s);
+	struct parse p = {.s = s};
+
+	if (s != NULL)
+		s->parties = calloc(SESSION_PARTIES_MAX, sizeof *s->parties);
+	if (s == NULL || s->parties == NULL) {
+		err_set(err, "out of memory");
+		goto fail;
+	}
+	if (ini_parse_text(file, text, len, take_entry, &p, err) != 0 ||
+	    check_complete(&p, file, err) != 0)
+		goto fail;
+	if (digest_roster(s) != 0) {
+		err_ssl(err, "SHA-256 is not to be had");
+		goto fail;
+	}
+	return s;
+
+fail:
+	session_free(s);
+	return NULL;
+}
+
+struct session *
+session_load(const char *path, struct err *err)
+{
+	struct ini_text text;
+	struct session *s;
+
+	if (ini_text_read(&text, path, SESSION_FILE_MAX, err) != 0)
+		return NULL;
+	s = session_parse(path, text.data, text.len, err);
+	ini_text_free(&text);
+	return s;
+}
+
+void
+session_free(struct session *s)
+{
+	if (s == NULL)
+		return;
+	if (s->rendezvous != NULL) /* there may be passwords in it */
+		OPENSSL_cleanse(s->rendezvous,
+				SESSION_SERVERS_MAX * sizeof *s->rendezvous);
+	free(s->rendezvous);
+	free(s->stun);
+	free(s->turn);
+	free(s->parties);
+	free(s);
+}
+
+int
+session_find_key(const struct session *s, const struct pubkey *key)
+{
+	for (size_t i = 0; i < s->n_parties; i++) {
+		if (pubkey_equal(&s->parties[i].key, key))
+			return (int)i;
+	}
+	return -1;
+}
+
+int
+session_find_name(const struct session *s, const char *name)
+{
+	for (size_t i = 0; i < s->n_parties; i++) {
+		if (strcmp(s->parties[i].name, name) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+int
+session_own_index(const struct session *s, const struct identity *id, struct err *err)
+{
+	char key[PUBKEY_TEXT_BYTES];
+	int index = session_find_key(s, identity_pubkey(id));
+
+	if (index < 0)
+		return err_set(
+		    err,
+		    "no party of session %s has this identity's key %s: list it in "
+		    "session.ini, or name another identity with -i",
+		    s->name, pubkey_format(identity_pubkey(id), key));
+	return index;
+}
