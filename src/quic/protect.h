@@ -25,13 +25,21 @@ int protect_initial_secrets(const uint8_t *dcid, size_t dcid_len, uint8_t client
 int protect_next_secret(enum quic_cipher cipher, const uint8_t *secret, size_t len,
 			uint8_t *next);
 
+/* The length of a traffic secret: that of the suite's hash. */
 size_t protect_secret_bytes(enum quic_cipher cipher);
 
 /* An AEAD key. ${seal} says which of the two calls below it serves. */
 struct protect_key;
+
 struct protect_key *protect_key_new(enum quic_cipher cipher, const uint8_t *secret,
 				    size_t len, int seal);
+
+/* A key for TLS 1.3 records (RFC 8446, 7.3) in place of QUIC packets; it seals. */
+struct protect_key *protect_record_key(enum quic_cipher cipher, const uint8_t *secret,
+				       size_t len);
 void protect_key_free(struct protect_key *k);
+
+/* PROTECT_IV_BYTES; the nonce of a packet is this, XORed with its number. */
 const uint8_t *protect_key_iv(const struct protect_key *k);
 
 /* ${out} has room for ${len} + PROTECT_TAG_BYTES and may equal ${in}. The nonce is 12
@@ -43,14 +51,18 @@ int protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t 
 int protect_open(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
 		 const uint8_t *nonce, const uint8_t *aad, size_t aad_len);
 
-/* The key of Retry's integrity tag (RFC 9001, 5.8) is fixed by the RFC. */
+/* The key of Retry's integrity tag (RFC 9001, 5.8) is fixed by the RFC; its nonce is
+ * the key's iv. It seals. */
 struct protect_key *protect_retry_key(void);
 
 /* Header protection (RFC 9001, 5.4). */
 struct protect_header;
+
 struct protect_header *protect_header_new(enum quic_cipher cipher, const uint8_t *secret,
 					  size_t len);
 void protect_header_free(struct protect_header *h);
+
+/* -1 only when OpenSSL fails. */
 int protect_header_mask(struct protect_header *h, uint8_t mask[5],
 			const uint8_t sample[PROTECT_SAMPLE_BYTES]);
 
