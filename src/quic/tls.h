@@ -33,7 +33,10 @@ enum quic_cipher {
 
 #define QUIC_SECRET_MAX 48 /* SHA-384 */
 
-/* Each returns 0, or -1 to fail the handshake. */
+/* CRYPTO bytes taken from a peer before it has authenticated itself. */
+#define QUIC_TLS_HANDSHAKE_MAX (64 * 1024)
+
+/* Each returns 0, or -1 to fail the handshake. None may call back into the quic_tls. */
 struct quic_tls_callbacks {
 	/* Bytes for CRYPTO frames at ${level}. */
 	int (*crypto)(void *arg, enum quic_level level, const uint8_t *data, size_t len);
@@ -44,12 +47,13 @@ struct quic_tls_callbacks {
 	/* The peer's transport parameters, as they stood in the extension. */
 	int (*params)(void *arg, const uint8_t *data, size_t len);
 	/* TLS gave up and wants this alert sent; quic_tls_receive() or
-	 * quic_tls_start() returns -1 as well. */
+	 * quic_tls_start() returns -1 as well. A failure without an alert is one of
+	 * the callbacks above, or a breach of QUIC's own rules (PROTOCOL_VIOLATION). */
 	void (*alert)(void *arg, uint8_t alert);
 };
 
-/* ${ctx} comes from cert_ssl_ctx(); ${params} are our transport parameters. The peer
- * must prove ${peer}. */
+/* ${ctx} comes from cert_ssl_ctx(); connections share it, and it may serve TLS without
+ * QUIC besides. ${params} are our transport parameters. The peer must prove ${peer}. */
 struct quic_tls *quic_tls_new(SSL_CTX *ctx, bool server, const struct pubkey *peer,
 			      const uint8_t *params, size_t params_len,
 			      const struct quic_tls_callbacks *cb, void *arg,
