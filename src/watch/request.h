@@ -1,0 +1,40 @@
+#ifndef MPCPROXY_WATCH_REQUEST_H
+#define MPCPROXY_WATCH_REQUEST_H
+
+#include <stddef.h>
+
+#include "session/session.h"
+
+/*
+ * What a client asks of a running proxy on the control socket: one line. The answer is
+ * lines that begin with '1' (for stdout) or '2' (for stderr), then "x CODE" with the
+ * exit code; nothing follows.
+ *
+ *   status text | status json | flags | wait | missing | ping PARTY COUNT
+ */
+enum request_verb {
+	REQUEST_STATUS_TEXT,
+	REQUEST_STATUS_JSON,
+	REQUEST_FLAGS,
+	REQUEST_WAIT,    /* answered when every party is connected */
+	REQUEST_MISSING, /* the same, but answered now */
+	REQUEST_PING,
+};
+
+#define REQUEST_LINE_MAX 64   /* "ping PARTY COUNT" and a newline, with room */
+#define REQUEST_PING_MAX 1000 /* round trips of one ping */
+
+struct request {
+	enum request_verb verb;
+	char party[SESSION_NAME_MAX + 1]; /* ping */
+	unsigned count;                   /* ping */
+};
+
+/* Parse the ${len} bytes of ${line}, without its newline: exactly the grammar above,
+ * single spaces, no NUL; -1 otherwise. */
+int request_parse(struct request *r, const char *line, size_t len);
+
+/* The line of ${r}, without a newline. */
+char *request_format(const struct request *r, char out[REQUEST_LINE_MAX]);
+
+#endif

@@ -1,0 +1,289 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+
+#include "watch/pinger.h"
+#include "watch/request.h"
+#include "watch/responder.h"
+#include "watch/status.h"
+
+enum state {
+	READS, /* its request is not complete */
+	WAITS, /* until every party is connected */
+	PINGS,
+	ENDS, /* all is answered; hung up when it has been sent */
+};
+
+struct responder {
+	struct event_base *base;
+	struct proxy *proxy;
+	const struct session *session;
+	responder_gone *gone;
+	void *arg;
+	struct bufferevent *bev;
+	struct event *deadline; /* of the request */
+	struct pinger *pinger;
+	enum state state;
+	bool overflow;
+};
+
+/* Every line of ${text} as one of the answer; ${mark} is its stream. */
+static void
+say(struct responder *r, char mark, const char *text, size_t len)
+{
+	struct evbuffer *out = bufferevent_get_output(r->bev);
+
+	while (len > 0 && !r->overflow) {
+		const char *end = memchr(text, '\n', len);
+		size_t n = end != NULL ? (size_t)(end - text) : len;
+
+		if (evbuffer_get_length(out) + n + 2 > RESPONDER_OUTPUT_MAX ||
+		    evbuffer_add_printf(out, "%c%.*s\n", mark, (int)n, text) < 0)
+			r->overflow = true;
+		n += end != NULL ? 1 : 0;
+		text += n;
+		len -= n;
+	}
+}
+
+static void
+finish(struct responder *r, int code)
+{
+	struct evbuffer *out = bufferevent_get_output(r->bev);
+
+	if (r->overflow) {
+		evbuffer_add_printf(out, "2the answer is too long and was cut short\n");
+		code = 1;
+	}
+	evbuffer_add_printf(out, "x %d\n", code);
+	bufferevent_disable(r->bev, EV_READ);
+	r->state = ENDS;
+}
+
+static void
+refuse(struct responder *r, const char *text)
+{
+	say(r, '2', text, strlen(text));
+	finish(r, 1);
+}
+
+/* Fill ${*text} (malloc'ed) with the answer to ${verb}. Returns its exit code, or -1
+ * when memory is short. */
+static int
+render(const struct proxy *proxy, enum request_verb verb, char **text, size_t *len)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct proxy_status st;
+	int code = 0;
+	FILE *out;
+
+	*text = NULL;
+	if ((out = open_memstream(text, len)) == NULL)
+		return -1;
+	proxy_get_status(proxy, &st);
+	if (verb == REQUEST_STATUS_TEXT)
+		status_text(out, proxy, now_ns);
+	else if (verb == REQUEST_STATUS_JSON)
+		status_json(out, proxy, now_ns);
+	else if (verb == REQUEST_FLAGS)
+		status_flags(out, st.base_port, st.n_parties, st.index);
+	else
+		code = status_missing(out, proxy) > 0 ? 1 : 0;
+	return fclose(out) == 0 ? code : -1;
+}
+
+static void
+answer(struct responder *r, enum request_verb verb)
+{
+	size_t len = 0;
+	char *text;
+	int code = render(r->proxy, verb, &text, &len);
+
+	if (code < 0) {
+		refuse(r, "out of memory");
+	} else {
+		say(r, verb == REQUEST_MISSING ? '2' : '1', text, len);
+		finish(r, code);
+	}
+	free(text);
+}
+
+static void
+on_ping_line(void *arg, const char *text)
+{
+	say(arg, '1', text, strlen(text));
+}
+
+static void
+on_ping_done(void *arg, bool ok)
+{
+	struct responder *r = arg;
+
+	pinger_free(r->pinger);
+	r->pinger = NULL;
+	finish(r, ok ? 0 : 1);
+}
+
+static const struct pinger_callbacks ping_callbacks = {on_ping_line, on_ping_done};
+
+static void
+start_ping(struct responder *r, const struct request *q)
+{
+	int index = session_find_name(r->session, q->party);
+	struct proxy_status st;
+
+	proxy_get_status(r->proxy, &st);
+	if (index < 0) {
+		refuse(r, "no party of this session has that name");
+		return;
+	}
+	if ((size_t)index == st.index) {
+		refuse(r, "that is this party itself: name another one");
+		return;
+	}
+	r->pinger =
+	    pinger_new(r->base, r->proxy, (size_t)index, r->session->parties[index].name,
+		       q->count, &ping_callbacks, r);
+	if (r->pinger == NULL)
+		refuse(r, "out of memory");
+	else
+		r->state = PINGS;
+}
+
+static void
+serve(struct responder *r, const struct request *q)
+{
+	switch (q->verb) {
+	case REQUEST_PING:
+		start_ping(r, q);
+		return;
+	case REQUEST_WAIT:
+		r->state = WAITS;
+		responder_changed(r);
+		return;
+	default:
+		answer(r, q->verb);
+		return;
+	}
+}
+
+void
+responder_changed(struct responder *r)
+{
+	struct proxy_status st;
+
+	if (r->state != WAITS)
+		return;
+	proxy_get_status(r->proxy, &st);
+	if (st.n_connected + 1 >= st.n_parties)
+		finish(r, 0);
+}
+
+static void
+leave(struct responder *r)
+{
+	r->gone(r->arg, r);
+	responder_free(r);
+}
+
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	struct responder *r = arg;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct request q;
+	size_t len = 0;
+	char *line;
+	int bad;
+
+	if (r->state != READS) {
+		leave(r);
+		return;
+	}
+	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
+	if (line == NULL && evbuffer_get_length(in) < REQUEST_LINE_MAX)
+		return;
+	bad = line == NULL || evbuffer_get_length(in) > 0 ||
+	      request_parse(&q, line, len) != 0;
+	free(line);
+	evtimer_del(r->deadline);
+	if (bad)
+		refuse(r, "the running mpcproxy does not know this request: it is of "
+			  "another version");
+	else
+		serve(r, &q);
+}
+
+static void
+on_written(struct bufferevent *bev, void *arg)
+{
+	struct responder *r = arg;
+
+	(void)bev;
+	if (r->state == ENDS)
+		leave(r);
+}
+
+static void
+on_hang_up(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev;
+	(void)what;
+	leave(arg);
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	leave(arg);
+}
+
+struct responder *
+responder_new(struct event_base *base, struct proxy *proxy, const struct session *s,
+	      int fd, responder_gone *gone, void *arg)
+{
+	static const struct timeval answer_tv = {RESPONDER_ANSWER_NS / NS_PER_S, 0};
+	static const struct timeval request_tv = {RESPONDER_REQUEST_NS / NS_PER_S, 0};
+	struct responder *r;
+
+	if ((r = calloc(1, sizeof *r)) == NULL)
+		goto fail0;
+	r->base = base;
+	r->proxy = proxy;
+	r->session = s;
+	r->gone = gone;
+	r->arg = arg;
+	if ((r->deadline = evtimer_new(base, on_deadline, r)) == NULL)
+		goto fail1;
+	if ((r->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL)
+		goto fail2;
+	evtimer_add(r->deadline, &request_tv);
+	bufferevent_setcb(r->bev, on_read, on_written, on_hang_up, r);
+	bufferevent_setwatermark(r->bev, EV_READ, 0, REQUEST_LINE_MAX);
+	bufferevent_set_timeouts(r->bev, NULL, &answer_tv);
+	bufferevent_enable(r->bev, EV_READ);
+	return r;
+
+fail2:
+	event_free(r->deadline);
+fail1:
+	free(r);
+fail0:
+	return NULL;
+}
+
+void
+responder_free(struct responder *r)
+{
+	if (r == NULL)
+		return;
+	pinger_free(r->pinger);
+	event_free(r->deadline);
+	bufferevent_free(r->bev);
+	free(r);
+}

@@ -1,0 +1,33 @@
+#ifndef MPCPROXY_WATCH_RESPONDER_H
+#define MPCPROXY_WATCH_RESPONDER_H
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "session/session.h"
+#include "tunnel/proxy.h"
+
+/* One client of the control socket: reads its one request (request.h) and answers. */
+struct responder;
+
+#define RESPONDER_REQUEST_NS (5 * NS_PER_S) /* for the request to be there */
+#define RESPONDER_ANSWER_NS                                                              \
+	(10 * NS_PER_S) /* for the client to take more of its answer */
+/* A status of 256 parties, every string at its longest, takes half of it. */
+#define RESPONDER_OUTPUT_MAX (1024 * 1024)
+
+/* The client has its answer or hung up; ${r} frees itself after the call. */
+typedef void responder_gone(void *arg, const struct responder *r);
+
+/* Takes ${fd}, non-blocking, unless it returns NULL for want of memory. */
+struct responder *responder_new(struct event_base *base, struct proxy *proxy,
+				const struct session *s, int fd, responder_gone *gone,
+				void *arg);
+
+/* Hangs up; gone() is not called. */
+void responder_free(struct responder *r);
+
+/* The number of connected parties has changed: answer if that was waited for. */
+void responder_changed(struct responder *r);
+
+#endif

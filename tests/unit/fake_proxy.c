@@ -1,0 +1,137 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "fake_proxy.h"
+
+#define FAKE_RTT_NS (23 * NS_PER_MS + 104 * NS_PER_US)
+
+static struct party parties[FAKE_PARTIES] = {
+    {.name = "alice", .key = {{2, 1}}},
+    {.name = "bob", .key = {{2, 2}}},
+    {.name = "carol", .key = {{2, 3}}},
+};
+
+struct session fake_session = {
+    .name = "santa",
+    .parties = parties,
+    .n_parties = FAKE_PARTIES,
+};
+
+struct proxy_ping {
+	struct proxy *proxy;
+	proxy_ping_done *done;
+	void *arg;
+	struct event *timer;
+};
+
+void
+fake_proxy_init(struct proxy *p, struct event_base *base)
+{
+	struct path_info *path = &p->peer[0].path;
+
+	memset(p, 0, sizeof *p);
+	p->base = base;
+	p->answers = true;
+	p->status.session = fake_session.name;
+	p->status.party = parties[FAKE_SELF].name;
+	p->status.index = FAKE_SELF;
+	p->status.n_parties = FAKE_PARTIES;
+	p->status.base_port = 11365;
+	p->status.rendezvous_online = true;
+	strcpy(p->status.rendezvous, "tls://alice.example.org:7470");
+	for (size_t i = 0; i < FAKE_PARTIES; i++) {
+		p->peer[i].name = parties[i].name;
+		p->peer[i].index = i;
+		fake_proxy_connect(p, i, false);
+	}
+	fake_proxy_connect(p, 0, true);
+	p->peer[0].has_path = true;
+	path->ready = true;
+	path->carrier = "socket";
+	path->local_type = PATH_HOST;
+	path->remote_type = PATH_SERVER_REFLEXIVE;
+	addr_parse(&path->local, "192.0.2.1", 4711);
+	addr_parse(&path->remote, "203.0.113.5", 9999);
+}
+
+void
+fake_proxy_connect(struct proxy *p, size_t index, bool connected)
+{
+	struct peer_status *peer = &p->peer[index];
+
+	peer->connected = connected;
+	peer->smoothed_rtt_ns = connected ? FAKE_RTT_NS : 0;
+	strcpy(peer->state, connected ? "connected" : "waiting for it");
+	p->status.n_connected = 0;
+	for (size_t i = 0; i < FAKE_PARTIES; i++)
+		p->status.n_connected += i != FAKE_SELF && p->peer[i].connected ? 1 : 0;
+}
+
+void
+proxy_get_status(const struct proxy *p, struct proxy_status *out)
+{
+	*out = p->status;
+}
+
+int
+proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *out)
+{
+	if (index == FAKE_SELF || index >= FAKE_PARTIES)
+		return -1;
+	*out = p->peer[index];
+	return 0;
+}
+
+static void
+on_answer(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxy_ping *ping = arg;
+	proxy_ping_done *done = ping->done;
+	void *done_arg = ping->arg;
+
+	(void)fd;
+	(void)what;
+	proxy_ping_cancel(ping);
+	done(done_arg, FAKE_RTT_NS, NULL);
+}
+
+struct proxy_ping *
+proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done, void *arg,
+	   struct err *err)
+{
+	static const struct timeval now;
+	struct proxy_ping *ping;
+
+	if (!p->peer[index].connected) {
+		err_set(err, "%s is not connected", p->peer[index].name);
+		return NULL;
+	}
+	if ((ping = calloc(1, sizeof *ping)) == NULL)
+		abort();
+	ping->proxy = p;
+	ping->done = done;
+	ping->arg = arg;
+	ping->timer = evtimer_new(p->base, on_answer, ping);
+	if (p->answers)
+		evtimer_add(ping->timer, &now);
+	p->pings++;
+	return ping;
+}
+
+void
+proxy_ping_cancel(struct proxy_ping *ping)
+{
+	ping->proxy->pings--;
+	event_free(ping->timer);
+	free(ping);
+}
+
+const char *
+path_candidate_type_name(enum path_candidate_type type)
+{
+	static const char *const names[] = {"host", "srflx", "prflx", "relay"};
+
+	return names[type];
+}
