@@ -6,13 +6,93 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
+#include "base/nearest.h"
+#include "options.h"
 #include "verbs.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+    {"keygen", cmd_keygen, "make this party's identity"},
+    {"id", cmd_id, "print an identity's public key"},
+    {"check", cmd_check, "say what is wrong with the configuration"},
+};
+
+#define N_VERBS (sizeof verbs / sizeof *verbs)
+
+static const struct verb *
+find(const char *name)
+{
+	for (size_t i = 0; i < N_VERBS; i++) {
+		if (strcmp(name, verbs[i].name) == 0)
+			return &verbs[i];
+	}
+	return NULL;
+}
+
+static void
+print_usage(FILE *out)
+{
+	fputs("Usage: mpcproxy [VERB] [OPTION]...\n"
+	      "Carries MPyC's connections between parties behind NATs, over mutually\n"
+	      "authenticated TLS 1.3. Options without a verb mean `run`.\n\n",
+	      out);
+	for (size_t i = 0; i < N_VERBS; i++)
+		fprintf(out, "  %-11s %s\n", verbs[i].name, verbs[i].help);
+	fputs("\n`mpcproxy VERB --help` shows a verb's options.\n", out);
+}
+
+static int
+unknown_verb(const char *name)
+{
+	const char *words[N_VERBS];
+	const char *near;
+
+	for (size_t i = 0; i < N_VERBS; i++)
+		words[i] = verbs[i].name;
+	near = nearest(name, words, N_VERBS);
+	fprintf(stderr, "mpcproxy: unknown verb `%s`%s%s%s\nTry `mpcproxy --help`.\n",
+		name, near != NULL ? ": did you mean `" : "", near != NULL ? near : "",
+		near != NULL ? "`?" : "");
+	return EXIT_USAGE;
+}
+
+static int
+dispatch(int argc, char **argv)
+{
+	const struct verb *verb;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		print_usage(stdout);
+		return EXIT_DONE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		options_print_version();
+		return EXIT_DONE;
+	}
+	if (argv[1][0] == '-') {
+		verb = find("run");
+		return verb != NULL ? verb->run(argc, argv) : unknown_verb("run");
+	}
+	verb = find(argv[1]);
+	return verb != NULL ? verb->run(argc - 1, argv + 1) : unknown_verb(argv[1]);
+}
 
 int
 main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
-	return EXIT_USAGE;
+	int rc = dispatch(argc, argv);
+
+	/* What was printed has to have arrived: `mpcproxy flags >/dev/full`. */
+	if (fclose(stdout) != 0 && rc == EXIT_DONE) {
+		perror("mpcproxy: standard output");
+		return EXIT_FAILED;
+	}
+	return rc;
 }

@@ -26,4 +26,7 @@ struct setup {
 int setup_load(struct setup *setup, const struct setup_options *o, struct err *err);
 void setup_free(struct setup *setup);
 
+/* Where the identity is: ${given}, or the default file when that is NULL. malloc'ed. */
+char *setup_identity_path(const char *given, struct err *err);
+
 #endif

@@ -205,6 +205,9 @@ ini_text_read(struct ini_text *text, const char *path, size_t max, struct err *e
 
 	memset(text, 0, sizeof *text);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno == ENOENT)
+		return err_set(err, "%s does not exist: copy it there, or give its path",
+			       path);
 	if (fd == -1)
 		return err_sys(err, "%s cannot be opened", path);
 	if (fstat(fd, &st) != 0) {

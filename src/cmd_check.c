@@ -1,0 +1,73 @@
+#include <stdio.h>
+
+#include "options.h"
+#include "setup.h"
+#include "verbs.h"
+
+/* Longer than every URL, with its scheme, port and transport. */
+#define URL_TEXT_BYTES (URL_PATH_MAX + 64)
+
+static void
+print_servers(const char *what, const struct url *servers, size_t n)
+{
+	char text[URL_TEXT_BYTES];
+
+	for (size_t i = 0; i < n; i++)
+		printf("  %-11s %s\n", what,
+		       url_format_public(&servers[i], text, sizeof text));
+}
+
+static void
+print_summary(const struct setup *setup)
+{
+	const struct session *s = setup->session;
+	const struct local *l = setup->local;
+	char addr[ADDR_TEXT_BYTES];
+
+	printf("session %s: %zu parties, you are %s (index %zu)\n", s->name, s->n_parties,
+	       s->parties[setup->index].name, setup->index);
+	for (size_t i = 0; i < s->n_parties; i++)
+		printf("  %-11s localhost:%zu%s\n", s->parties[i].name, l->base_port + i,
+		       i == setup->index ? ", where your MPyC listens" : "");
+	print_servers("rendezvous", s->rendezvous, s->n_rendezvous);
+	print_servers("stun", s->stun, s->n_stun);
+	print_servers("turn", s->turn, s->n_turn);
+	if (l->listen.sa.sa_family != AF_UNSPEC)
+		printf("  %-11s %s\n", "listen", addr_format(&l->listen, addr));
+	if (l->socks5.sa.sa_family != AF_UNSPEC)
+		printf("  %-11s %s\n", "socks5", addr_format(&l->socks5, addr));
+	for (size_t i = 0; i < l->n_expose; i++)
+		printf("  %-11s localhost:%u for %s\n", "expose", l->expose[i].port,
+		       l->expose[i].for_all ? "all"
+					    : s->parties[l->expose[i].party].name);
+	for (size_t i = 0; i < l->n_forward; i++)
+		printf("  %-11s localhost:%u to %s:%u\n", "forward",
+		       l->forward[i].local_port, s->parties[l->forward[i].party].name,
+		       l->forward[i].port);
+}
+
+int
+cmd_check(int argc, char **argv)
+{
+	struct setup_options o = {0};
+	const struct verb_usage usage = {
+	    .verb = "check",
+	    .operands = "",
+	    .help =
+		"Read the configuration as a run would and say what is wrong with it.",
+	    .setup = &o,
+	};
+	struct setup setup;
+	struct err err;
+	int rc = options_parse(&usage, argc, argv);
+
+	if (rc != OPTIONS_GO_ON)
+		return rc;
+	if (setup_load(&setup, &o, &err) != 0) {
+		fprintf(stderr, "mpcproxy: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	print_summary(&setup);
+	setup_free(&setup);
+	return EXIT_DONE;
+}
