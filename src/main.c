@@ -18,6 +18,10 @@ static const struct verb {
     {"keygen", cmd_keygen, "make this party's identity"},
     {"id", cmd_id, "print an identity's public key"},
     {"check", cmd_check, "say what is wrong with the configuration"},
+    {"flags", cmd_flags, "print the flags for MPyC's programs"},
+    {"wait", cmd_wait, "return when every party is connected"},
+    {"status", cmd_status, "show what the proxy is connected to, and how"},
+    {"ping", cmd_ping, "measure round trips to a party"},
 };
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)

@@ -5,6 +5,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#include "watch/flags.h"
 #include "watch/pinger.h"
 #include "watch/request.h"
 #include "watch/responder.h"
@@ -89,7 +90,7 @@ render(const struct proxy *proxy, enum request_verb verb, char **text, size_t *l
 	else if (verb == REQUEST_STATUS_JSON)
 		status_json(out, proxy, now_ns);
 	else if (verb == REQUEST_FLAGS)
-		status_flags(out, st.base_port, st.n_parties, st.index);
+		flags_write(out, st.base_port, st.n_parties, st.index);
 	else
 		code = status_missing(out, proxy) > 0 ? 1 : 0;
 	return fclose(out) == 0 ? code : -1;

@@ -138,17 +138,9 @@ status_missing(FILE *out, const struct proxy *p)
 	for (size_t i = 0; i < st.n_parties; i++) {
 		if (proxy_get_peer_status(p, i, &peer) != 0 || peer.connected)
 			continue;
-		fprintf(out, "%s (%s)\n", peer.name,
+		fprintf(out, "not connected: %s (%s)\n", peer.name,
 			log_clean(state, sizeof state, peer.state, strlen(peer.state)));
 		missing++;
 	}
 	return missing;
-}
-
-void
-status_flags(FILE *out, uint16_t base_port, size_t n_parties, size_t index)
-{
-	for (size_t i = 0; i < n_parties; i++)
-		fprintf(out, "-P localhost:%zu ", base_port + i);
-	fprintf(out, "-I %zu\n", index);
 }

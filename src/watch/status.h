@@ -19,11 +19,9 @@ void status_text(FILE *out, const struct proxy *p, uint64_t now_ns);
 /* One JSON object (RFC 8259), documented in mpcproxy(1). */
 void status_json(FILE *out, const struct proxy *p, uint64_t now_ns);
 
-/* The parties that are not connected, a line each: "carol (checking pairs)". Returns
+/* The parties that are not connected, a line each: "not connected: carol (checking
+ * pairs)". Returns
  * their number. */
 size_t status_missing(FILE *out, const struct proxy *p);
-
-/* The flags with which MPyC's programs run over the proxies, on one line. */
-void status_flags(FILE *out, uint16_t base_port, size_t n_parties, size_t index);
 
 #endif

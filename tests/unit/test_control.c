@@ -201,7 +201,8 @@ test_answers(void **state)
 	    "1-P localhost:11365 -P localhost:11366 -P localhost:11367 -I 1\nx 0\n");
 	assert_memory_equal(ASK("status text\n"), "1session santa, you are bob", 27);
 	assert_memory_equal(ASK("status json\n"), "1{\n1  \"schema\": 1,\n", 18);
-	assert_string_equal(ASK("missing\n"), "2carol (waiting for it)\nx 1\n");
+	assert_string_equal(ASK("missing\n"),
+			    "2not connected: carol (waiting for it)\nx 1\n");
 	fake_proxy_connect(&proxy, 2, true);
 	assert_string_equal(ASK("missing\n"), "x 0\n");
 	assert_string_equal(ASK("wait\n"), "x 0\n");
@@ -293,7 +294,8 @@ test_too_many_clients(void **state)
 			    "2too many clients of this proxy at once: try again\nx 1\n");
 	assert_int_equal(write(idle[3].fd, "missing\n", 8), 8);
 	raw_finish(&idle[3]);
-	assert_string_equal(idle[3].text, "2carol (waiting for it)\nx 1\n");
+	assert_string_equal(idle[3].text,
+			    "2not connected: carol (waiting for it)\nx 1\n");
 	assert_non_null(strstr(ASK("flags\n"), "\nx 0\n"));
 	for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
 		if (i != 3)

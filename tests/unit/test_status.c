@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "fake_proxy.h"
+#include "watch/flags.h"
 #include "watch/status.h"
 
 #define START_NS (1000 * NS_PER_S)
@@ -317,7 +318,7 @@ test_missing(void **state)
 	out = open_memstream(&text, &len);
 	assert_int_equal(status_missing(out, &proxy), 1);
 	fclose(out);
-	assert_string_equal(text, "carol (waiting for it)\n");
+	assert_string_equal(text, "not connected: carol (waiting for it)\n");
 	free(text);
 	fake_proxy_connect(&proxy, 2, true);
 	out = open_memstream(&text, &len);
@@ -334,7 +335,7 @@ test_flags(void **state)
 
 	(void)state;
 	out = open_memstream(&text, &len);
-	status_flags(out, 11365, 3, 1);
+	flags_write(out, 11365, 3, 1);
 	fclose(out);
 	assert_string_equal(
 	    text, "-P localhost:11365 -P localhost:11366 -P localhost:11367 -I 1\n");
