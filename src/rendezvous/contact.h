@@ -35,6 +35,8 @@ struct contact_config {
 	const uint8_t *incarnation;
 };
 
+/* The callbacks may call contact_send(), contact_clear() and the enquiries below, except
+ * that send() calls nothing here; none frees the contact. */
 struct contact_callbacks {
 	/* Send these sealed bytes to the peer's box. */
 	void (*send)(void *arg, const uint8_t *sealed, size_t len);
@@ -45,7 +47,9 @@ struct contact_callbacks {
 	/* A message from the peer's current life. */
 	void (*message)(void *arg, uint8_t type, const uint8_t *body, size_t len);
 	/* Asked when a newcomer with the peer's key appears: whether the life we
-	 * know has been heard (on its path) since ${since_ns}. */
+	 * know has been heard (on its path) since ${since_ns}. Asked again every half
+	 * second until that is decided; the first time ${since_ns} still lies ahead,
+	 * which is the occasion to send something that the path must answer. */
 	bool (*heard)(void *arg, uint64_t since_ns);
 	/* The peer told us that another live process uses our identity: we are the
 	 * second copy. */

@@ -1,0 +1,565 @@
+/*
+ * The states and what each message does in them are written down as a table in
+ * doc/protocol.md, "Contact"; the names here are those there.
+ *
+ *   strangers   nothing is known of the peer: say hello until it answers
+ *   met         a life of the peer has echoed us; say hello until it confirms that we
+ *               are the life it talks to
+ *   confirmed   nothing but messages and their acknowledgements
+ *   challenge   besides met or confirmed: a newcomer has proved that it is live, and
+ *               the life we know has two seconds to do the same
+ *   refused     the peer took us for a second copy; the end
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "base/clock.h"
+#include "rendezvous/contact.h"
+#include "rendezvous/envelope.h"
+#include "rendezvous/outbox.h"
+#include "rendezvous/window.h"
+
+_Static_assert(CONTACT_BODY_MAX == ENVELOPE_BODY_MAX, "one bound in two headers");
+_Static_assert(CONTACT_PENDING_MAX == OUTBOX_MAX, "one bound in two headers");
+_Static_assert(CONTACT_INCARNATION_BYTES == ENVELOPE_INCARNATION_BYTES,
+	       "one bound in two headers");
+
+/* Types below are the caller's. */
+enum {
+	TYPE_HELLO = 128, /* answer me */
+	TYPE_ACK,	  /* you are the life I know, and have I seen these numbers */
+	TYPE_CHALLENGE,	  /* prove that you are live */
+	TYPE_ALIVE,	  /* the challenge's number */
+	TYPE_REFUSED,	  /* another live process uses your identity */
+};
+
+#define HELLO_FIRST_NS (500 * NS_PER_MS)
+/* A peer that starts says hello itself: slow hellos are needed only when the place
+ * lost both sides' messages. */
+#define HELLO_MAX_NS   (30 * NS_PER_S)
+
+/* The life we know has CHALLENGE_TRIES * CHALLENGE_RESEND_NS to answer. */
+#define CHALLENGE_TRIES     4
+#define CHALLENGE_RESEND_NS (500 * NS_PER_MS)
+/* What was under way on its path when it died is no sign of life. */
+#define CHALLENGE_GRACE_NS  (500 * NS_PER_MS)
+
+/* A refused life is told so again, and not challenged again, for this long. */
+#define REFUSAL_NS   (10 * NS_PER_S)
+#define REFUSALS_MAX 4
+/* Replaced lives whose numbers are remembered, should one prove to be live after all. */
+#define PAST_MAX 8
+
+/* How often messages that anybody can replay make us send one: those from before our
+ * start or from other lives of the peer, and those of its current life. */
+#define OLD_REPLY_BURST	    8
+#define OLD_REPLY_EVERY_NS  (500 * NS_PER_MS)
+#define LIFE_REPLY_BURST    16
+#define LIFE_REPLY_EVERY_NS (100 * NS_PER_MS)
+
+struct life {
+	struct incarnation incarnation;
+	struct window seen; /* its messages that were delivered */
+};
+
+struct refusal {
+	struct incarnation incarnation;
+	uint64_t until_ns;
+};
+
+struct challenge {
+	bool running;
+	struct incarnation newcomer;
+	bool roster_differs; /* the newcomer's */
+	uint64_t began_ns;
+	uint64_t next_ns;
+	unsigned tries;
+	uint64_t after; /* only answers to later challenges than this number count */
+};
+
+struct contact {
+	struct envelope_pair *pair;
+	struct contact_callbacks cb;
+	void *arg;
+	struct incarnation self;
+	uint8_t roster[ENVELOPE_ROSTER_BYTES];
+	bool online;
+	bool refused;
+
+	bool met;
+	bool confirmed;
+	bool ack_due; /* until anything is sent to the life we know */
+	struct life life;
+	struct incarnation last_hello; /* from whom, when not met: unproven */
+	struct outbox outbox;
+	uint64_t hello_ns; /* when to say hello again */
+	unsigned hellos;   /* said since the schedule began */
+
+	struct challenge challenge;
+	uint64_t challenges;	  /* sent: each has a number */
+	uint64_t challenges_void; /* answers to these come too late */
+	struct refusal refusal[REFUSALS_MAX];
+	size_t refusals; /* so far; the newest overwrites the oldest */
+	struct life past[PAST_MAX];
+	size_t pasts; /* likewise */
+
+	uint64_t old_reply_ns, life_reply_ns; /* see gate_pass() */
+};
+
+static bool
+same(const struct incarnation *a, const struct incarnation *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* Lets ${burst} pass at once and one more ${every_ns}. ${*full_ns} is when all of the
+ * burst will be free again. */
+static bool
+gate_pass(uint64_t *full_ns, unsigned burst, uint64_t every_ns, uint64_t now_ns)
+{
+	if (*full_ns < now_ns)
+		*full_ns = now_ns;
+	if (*full_ns - now_ns > (burst - 1) * every_ns)
+		return false;
+	*full_ns += every_ns;
+	return true;
+}
+
+static bool
+may_answer_old(struct contact *c, uint64_t now_ns)
+{
+	return gate_pass(&c->old_reply_ns, OLD_REPLY_BURST, OLD_REPLY_EVERY_NS, now_ns);
+}
+
+static bool
+may_answer_life(struct contact *c, uint64_t now_ns)
+{
+	return gate_pass(&c->life_reply_ns, LIFE_REPLY_BURST, LIFE_REPLY_EVERY_NS, now_ns);
+}
+
+/* A message that cannot be sealed is as good as lost on the way. */
+static void
+transmit(struct contact *c, uint8_t type, const struct incarnation *to, uint64_t number,
+	 const uint8_t *body, size_t len)
+{
+	uint8_t sealed[ENVELOPE_SEALED_MAX];
+	size_t sealed_len;
+	struct envelope m = {.type = type,
+			     .from = c->self,
+			     .to = *to,
+			     .number = number,
+			     .body = body,
+			     .len = len};
+
+	if (!c->online)
+		return;
+	memcpy(m.roster, c->roster, sizeof m.roster);
+	if (c->met && same(to, &c->life.incarnation)) {
+		m.seen = c->life.seen;
+		c->ack_due = false;
+	}
+	if (envelope_seal(c->pair, &m, sealed, &sealed_len, NULL) == 0)
+		c->cb.send(c->arg, sealed, sealed_len);
+}
+
+static void
+transmit_control(struct contact *c, uint8_t type, const struct incarnation *to,
+		 uint64_t number)
+{
+	transmit(c, type, to, number, NULL, 0);
+}
+
+static void
+transmit_message(struct contact *c, struct outbox_message *m, uint64_t now_ns)
+{
+	outbox_sent(m, now_ns);
+	transmit(c, m->type, &c->life.incarnation, m->number, m->body, m->len);
+}
+
+/* The next hello: twice as long each time, and up to a quarter earlier by a byte of our
+ * incarnation, so that parties that started together drift apart. */
+static void
+hello_schedule(struct contact *c, uint64_t now_ns)
+{
+	uint64_t interval_ns = HELLO_FIRST_NS;
+
+	for (unsigned i = 0; i < c->hellos && interval_ns < HELLO_MAX_NS; i++)
+		interval_ns *= 2;
+	if (interval_ns > HELLO_MAX_NS)
+		interval_ns = HELLO_MAX_NS;
+	interval_ns -= interval_ns / 1024 *
+		       c->self.bytes[c->hellos % sizeof c->self.bytes];
+	c->hellos++;
+	c->hello_ns = now_ns + interval_ns;
+}
+
+static void
+hello_send(struct contact *c)
+{
+	transmit_control(c, TYPE_HELLO, c->met ? &c->life.incarnation : &c->last_hello, 0);
+}
+
+/* A decision makes all earlier proofs of life worthless: one that is recorded now and
+ * replayed later must not count. */
+static void
+challenge_end(struct contact *c)
+{
+	c->challenge.running = false;
+	c->challenges_void = c->challenges;
+}
+
+/* Whether ${x} was replaced before; its numbers are taken up where they were. */
+static void
+life_resume(struct contact *c, const struct incarnation *x)
+{
+	c->life.incarnation = *x;
+	memset(&c->life.seen, 0, sizeof c->life.seen);
+	for (size_t i = 0; i < PAST_MAX; i++) {
+		if (same(&c->past[i].incarnation, x))
+			c->life.seen = c->past[i].seen;
+	}
+}
+
+/* Keep one entry per life, or an outdated one could be found later. */
+static void
+life_bury(struct contact *c)
+{
+	struct life *slot = NULL;
+
+	for (size_t i = 0; i < PAST_MAX; i++) {
+		if (same(&c->past[i].incarnation, &c->life.incarnation))
+			slot = &c->past[i];
+	}
+	if (slot == NULL)
+		slot = &c->past[c->pasts++ % PAST_MAX];
+	*slot = c->life;
+}
+
+/* From now on the peer is its life ${x}. */
+static void
+adopt(struct contact *c, const struct incarnation *x, bool roster_differs, uint64_t now_ns)
+{
+	const bool replaced = c->met;
+
+	if (replaced)
+		life_bury(c);
+	challenge_end(c);
+	outbox_clear(&c->outbox);
+	life_resume(c, x);
+	c->met = true;
+	c->confirmed = false;
+	c->hellos = 0;
+	hello_schedule(c, now_ns);
+	c->cb.met(c->arg, replaced);
+	if (roster_differs)
+		c->cb.roster_differs(c->arg);
+}
+
+static bool
+is_refused(const struct contact *c, const struct incarnation *x, uint64_t now_ns)
+{
+	for (size_t i = 0; i < REFUSALS_MAX; i++) {
+		if (now_ns < c->refusal[i].until_ns && same(&c->refusal[i].incarnation, x))
+			return true;
+	}
+	return false;
+}
+
+static void
+challenge_refuse(struct contact *c, uint64_t now_ns)
+{
+	c->refusal[c->refusals++ % REFUSALS_MAX] = (struct refusal){
+	    .incarnation = c->challenge.newcomer,
+	    .until_ns = now_ns + REFUSAL_NS,
+	};
+	transmit_control(c, TYPE_REFUSED, &c->challenge.newcomer, 0);
+	challenge_end(c);
+}
+
+/* Tries are counted rather than time, so that a machine that slept through the
+ * challenge still asks before it judges. */
+static void
+challenge_step(struct contact *c, uint64_t now_ns)
+{
+	struct challenge *ch = &c->challenge;
+
+	if (c->cb.heard(c->arg, ch->began_ns + CHALLENGE_GRACE_NS)) {
+		challenge_refuse(c, now_ns);
+	} else if (ch->tries < CHALLENGE_TRIES) {
+		ch->tries++;
+		ch->next_ns = now_ns + CHALLENGE_RESEND_NS;
+		transmit_control(c, TYPE_CHALLENGE, &c->life.incarnation, ++c->challenges);
+	} else {
+		struct incarnation newcomer = ch->newcomer;
+
+		c->ack_due = true;
+		adopt(c, &newcomer, ch->roster_differs, now_ns);
+		if (c->ack_due)
+			transmit_control(c, TYPE_ACK, &c->life.incarnation, 0);
+	}
+}
+
+static bool
+roster_differs(const struct contact *c, const struct envelope *m)
+{
+	return memcmp(m->roster, c->roster, sizeof c->roster) != 0;
+}
+
+/* Somebody holds the peer's key and was live when it answered challenge ${m->number}. */
+static void
+receive_alive(struct contact *c, const struct envelope *m, uint64_t now_ns)
+{
+	struct challenge *ch = &c->challenge;
+
+	if (!c->met || m->number > c->challenges)
+		return;
+	if (same(&m->from, &c->life.incarnation)) {
+		if (ch->running && m->number > ch->after)
+			challenge_refuse(c, now_ns);
+		return;
+	}
+	if (ch->running || !c->online || m->number <= c->challenges_void ||
+	    is_refused(c, &m->from, now_ns))
+		return;
+	*ch = (struct challenge){
+	    .running = true,
+	    .newcomer = m->from,
+	    .roster_differs = roster_differs(c, m),
+	    .began_ns = now_ns,
+	    .after = c->challenges,
+	};
+	challenge_step(c, now_ns);
+}
+
+/* A life of the peer that is not the one we know: perhaps a restart, perhaps a second
+ * copy, perhaps a replay. Nothing is kept of it until it has proved that it is live. */
+static void
+receive_from_other(struct contact *c, const struct envelope *m, bool echo, uint64_t now_ns)
+{
+	if (m->type != TYPE_HELLO && (m->type >= TYPE_HELLO || !echo))
+		return;
+	if (is_refused(c, &m->from, now_ns)) {
+		if (may_answer_old(c, now_ns))
+			transmit_control(c, TYPE_REFUSED, &m->from, 0);
+	} else if (!c->challenge.running && may_answer_old(c, now_ns)) {
+		transmit_control(c, TYPE_CHALLENGE, &m->from, ++c->challenges);
+	}
+}
+
+/* The life we know, and it knows us. */
+static void
+receive_from_life(struct contact *c, const struct envelope *m, uint64_t now_ns)
+{
+	outbox_acknowledge(&c->outbox, &m->seen);
+	if (m->type != TYPE_HELLO)
+		c->confirmed = true;
+	if (m->type < TYPE_HELLO) {
+		if (window_add(&c->life.seen, m->number)) {
+			c->ack_due = true;
+			c->cb.message(c->arg, m->type, m->body, m->len);
+		} else {
+			c->ack_due = may_answer_life(c, now_ns);
+		}
+	}
+	if (c->ack_due)
+		transmit_control(c, TYPE_ACK, &c->life.incarnation, 0);
+	c->ack_due = false;
+}
+
+/* A hello, an acknowledgement or a message of the caller's. */
+static void
+receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_t now_ns)
+{
+	const bool hello = m->type == TYPE_HELLO;
+
+	if (!c->met && !echo) {
+		if (!hello)
+			return;
+		c->last_hello = m->from;
+		if (may_answer_old(c, now_ns))
+			hello_send(c);
+		return;
+	}
+	if (!c->met) {
+		/* Whatever met() sends is the answer to the hello. */
+		c->ack_due = hello;
+		adopt(c, &m->from, roster_differs(c, m), now_ns);
+	} else if (!same(&m->from, &c->life.incarnation)) {
+		receive_from_other(c, m, echo, now_ns);
+		return;
+	} else if (!echo) {
+		/* It does not know us yet, or takes another life of ours for live. */
+		if (may_answer_old(c, now_ns))
+			transmit_control(c, hello ? TYPE_ACK : TYPE_HELLO, &m->from, 0);
+		return;
+	} else if (hello) {
+		c->ack_due = may_answer_life(c, now_ns);
+	}
+	receive_from_life(c, m, now_ns);
+}
+
+static void
+receive(struct contact *c, const struct envelope *m, uint64_t now_ns)
+{
+	const bool echo = same(&m->to, &c->self);
+
+	switch (m->type) {
+	case TYPE_CHALLENGE:
+		if (echo && may_answer_life(c, now_ns))
+			transmit_control(c, TYPE_ALIVE, &m->from, m->number);
+		break;
+	case TYPE_ALIVE:
+		if (echo)
+			receive_alive(c, m, now_ns);
+		break;
+	case TYPE_REFUSED:
+		if (echo) {
+			c->refused = true;
+			c->cb.refused(c->arg);
+		}
+		break;
+	default:
+		/* Types above TYPE_REFUSED are of a later version. */
+		if (m->type < TYPE_CHALLENGE)
+			receive_ordinary(c, m, echo, now_ns);
+		break;
+	}
+}
+
+int
+contact_receive(struct contact *c, const uint8_t *sealed, size_t len, uint64_t now_ns,
+		struct err *err)
+{
+	uint8_t plain[ENVELOPE_PLAIN_MAX];
+	struct envelope m;
+
+	if (envelope_open(c->pair, sealed, len, plain, &m, err) != 0)
+		return -1;
+	if (!c->refused)
+		receive(c, &m, now_ns);
+	OPENSSL_cleanse(plain, sizeof plain);
+	return 0;
+}
+
+int
+contact_sender(const uint8_t *sealed, size_t len, struct pubkey *sender)
+{
+	return envelope_sender(sealed, len, sender);
+}
+
+struct contact *
+contact_new(const struct contact_config *cfg, const struct contact_callbacks *cb, void *arg,
+	    struct err *err)
+{
+	struct contact *c = calloc(1, sizeof *c);
+
+	if (c == NULL) {
+		err_sys(err, "a contact");
+		return NULL;
+	}
+	c->pair = envelope_pair_new(cfg->self, &cfg->peer, cfg->session_name, err);
+	if (c->pair == NULL) {
+		free(c);
+		return NULL;
+	}
+	c->cb = *cb;
+	c->arg = arg;
+	memcpy(c->self.bytes, cfg->incarnation, sizeof c->self.bytes);
+	memcpy(c->roster, cfg->roster_digest, sizeof c->roster);
+	return c;
+}
+
+void
+contact_free(struct contact *c)
+{
+	if (c == NULL)
+		return;
+	outbox_clear(&c->outbox);
+	envelope_pair_free(c->pair);
+	free(c);
+}
+
+void
+contact_online(struct contact *c, uint64_t now_ns)
+{
+	if (c->refused)
+		return;
+	c->online = true;
+	/* Even when confirmed: the peer may have started anew while we were away. */
+	hello_send(c);
+	c->hellos = 0;
+	hello_schedule(c, now_ns);
+	outbox_renew(&c->outbox, now_ns);
+	contact_tick(c, now_ns);
+}
+
+void
+contact_offline(struct contact *c)
+{
+	c->online = false;
+	/* The life we know cannot be heard now: nobody is judged unheard. */
+	challenge_end(c);
+}
+
+int
+contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t len,
+	     uint64_t now_ns)
+{
+	struct outbox_message *m;
+
+	if (!contact_is_met(c) || type >= TYPE_HELLO || len > CONTACT_BODY_MAX)
+		return -1;
+	m = outbox_add(&c->outbox, type, body, len, now_ns);
+	if (m == NULL)
+		return -1;
+	if (c->online)
+		transmit_message(c, m, now_ns);
+	return 0;
+}
+
+void
+contact_clear(struct contact *c)
+{
+	outbox_clear(&c->outbox);
+}
+
+uint64_t
+contact_expiry(const struct contact *c)
+{
+	uint64_t first = CLOCK_NEVER;
+
+	if (!c->online || c->refused)
+		return CLOCK_NEVER;
+	if (c->met)
+		first = outbox_expiry(&c->outbox);
+	if (!c->confirmed && c->hello_ns < first)
+		first = c->hello_ns;
+	if (c->challenge.running && c->challenge.next_ns < first)
+		first = c->challenge.next_ns;
+	return first;
+}
+
+void
+contact_tick(struct contact *c, uint64_t now_ns)
+{
+	if (!c->online || c->refused)
+		return;
+	if (c->challenge.running && c->challenge.next_ns <= now_ns)
+		challenge_step(c, now_ns);
+	if (!c->confirmed && c->hello_ns <= now_ns) {
+		hello_send(c);
+		hello_schedule(c, now_ns);
+	}
+	for (size_t i = 0; i < c->outbox.n; i++) {
+		if (c->outbox.message[i].due_ns <= now_ns)
+			transmit_message(c, &c->outbox.message[i], now_ns);
+	}
+}
+
+bool
+contact_is_met(const struct contact *c)
+{
+	return c->met && !c->refused;
+}
