@@ -1,0 +1,18 @@
+#!/bin/bash
+# What is not compiled is at least read: scripts by shellcheck, manual pages by mandoc.
+. "$(dirname "$0")/lib.sh"
+
+command -v shellcheck >/dev/null || skip "no shellcheck (Debian package shellcheck)"
+cd "$TOP"
+
+mapfile -t scripts < <(grep -lIEr '^#!/bin/(ba)?sh' .ci contrib tests --include='*.sh' --include=run \
+	--include=quickstart 2>/dev/null)
+[ ${#scripts[@]} -gt 5 ] || fail "only ${#scripts[@]} scripts"
+step "shellcheck: ${#scripts[@]} scripts"
+shellcheck "${scripts[@]}" tests/scenario/lib.sh
+
+if command -v mandoc >/dev/null; then
+	mapfile -t pages < <(find doc -name '*.[1-8]')
+	step "mandoc: ${#pages[@]} manual pages"
+	[ ${#pages[@]} -eq 0 ] || mandoc -T lint -W warning "${pages[@]}"
+fi
