@@ -22,10 +22,22 @@ struct quic_stream;
 /* What is sent or buffered has a bound. */
 #define QUIC_STREAM_WINDOW_INITIAL (256 * 1024)
 #define QUIC_STREAM_WINDOW_MAX     (8 * 1024 * 1024)
-#define QUIC_RECEIVED_MAX          (32 * 1024 * 1024) /* per connection, all streams */
+#define QUIC_WINDOW_INITIAL        (1024 * 1024)
+#define QUIC_WINDOW_MAX            (16 * 1024 * 1024) /* per connection, all streams */
+#define QUIC_RECEIVED_MAX          (32 * 1024 * 1024) /* see stream_data() */
 #define QUIC_SEND_BUFFER_MAX       (8 * 1024 * 1024)  /* per stream, unacknowledged too */
+#define QUIC_BUFFERED_MAX          (64 * 1024 * 1024) /* all send buffers; beyond it a
+							 stream has 16 KiB only */
 #define QUIC_STREAMS_MAX           4096               /* open at once, of each side */
 #define QUIC_BATCH_BYTES           65535              /* one train of datagrams */
+
+/*
+ * Calling in and being called: callbacks run inside quic_receive(), quic_expire(),
+ * quic_flush(), quic_close() and quic_migrate(), and only there. A callback may call
+ * everything but quic_free(): what it asks for is noted, and done before the outer
+ * call returns. Outside of callbacks the functions on streams only note, too; then
+ * quic_flush() has to follow (once, after any number of them).
+ */
 
 /* Application error codes (RFC 9000, 20.2). */
 enum quic_code {
@@ -50,7 +62,7 @@ struct quic_end {
 struct quic_callbacks {
 	/* A train of datagrams of ${segment} bytes each (the last may be shorter) for
 	 * path ${path}. Returns the bytes taken, a multiple of ${segment} or all; what
-	 * is not taken is kept and offered again after quic_writable(). */
+	 * is not taken is kept and offered again by quic_flush(). */
 	size_t (*send)(void *arg, uint32_t path, const uint8_t *data, size_t len,
 		       size_t segment);
 	/* quic_expiry() has changed: set the timer anew. */
@@ -63,21 +75,31 @@ struct quic_callbacks {
 	/* The peer opened a bidirectional stream. Return the owner's pointer for it,
 	 * or NULL to refuse it (it is reset with QUIC_CODE_LIMIT). */
 	void *(*stream_opened)(void *arg, struct quic_stream *s);
-	/* Bytes in order, and FIN behind them. The callee gives credit back with
-	 * quic_stream_consumed() when they have left its hands, now or later. */
+	/* Bytes in order, and FIN behind them (${len} may be 0 then). The callee gives
+	 * credit back with quic_stream_consumed() when they have left its hands, now
+	 * or later. A stalled owner stops its own stream at once (its window, 8 MiB at
+	 * most) and the others only when all owners together hold QUIC_RECEIVED_MAX;
+	 * with what is under way then, a connection's owners never hold more than
+	 * QUIC_RECEIVED_MAX + QUIC_WINDOW_MAX. */
 	void (*stream_data)(void *sarg, const uint8_t *data, size_t len, bool fin);
-	/* There is room for quic_stream_reserve() again, or for the first time. */
+	/* There is room again after quic_stream_reserve() returned 0 or
+	 * quic_stream_write() failed. */
 	void (*stream_writable)(void *sarg);
 	/* The peer has acknowledged all bytes and the FIN of our half. */
 	void (*stream_sent)(void *sarg);
 	/* RESET_STREAM: the peer's half ended abnormally; no more data comes. */
 	void (*stream_reset)(void *sarg, uint64_t code);
-	/* STOP_SENDING: the peer wants no more; our half has been reset in answer. */
+	/* STOP_SENDING: the peer wants no more; our half has been reset in answer.
+	 * Noticed when something is to be sent, or else with the stream's end; ${code}
+	 * is 0 when it is not known. */
 	void (*stream_stopped)(void *sarg, uint64_t code);
-	/* Both halves are over; ${s} is freed after the call. Also called for every
-	 * stream when the connection ends, then with ${lost}. */
+	/* Both halves are over, and after a clean end all that was handed out has been
+	 * consumed; the stream is freed after the call. Also called for every stream
+	 * when the connection ends, then with ${lost}. Never from within a call on the
+	 * stream itself. */
 	void (*stream_closed)(void *sarg, bool lost);
-	/* Migration (quic_migrate()) was decided: ${ok} when ${path} is now in use. */
+	/* Migration (quic_migrate()) was decided: ${ok} when ${path} is now in use.
+	 * Otherwise the old path is. */
 	void (*migrated)(void *arg, uint32_t path, bool ok);
 };
 
@@ -87,9 +109,11 @@ struct quic_config {
 	struct pubkey peer;    /* whom the other end must prove to be */
 	uint32_t path;         /* the path of the first packet */
 	uint64_t idle_ns;      /* silence after which the connection is given up */
-	uint64_t keep_alive_ns;
+	uint64_t keep_alive_ns; /* 0 for none */
 };
 
+/* A client's first packet leaves with the first quic_flush() or quic_expire(), which
+ * is due at once. ${cfg} and ${cb} are copied, the SSL_CTX is not. */
 struct quic *quic_new(const struct quic_config *cfg, const struct quic_callbacks *cb,
 		      void *arg, uint64_t now_ns, struct err *err);
 /* Silent: sends nothing, calls nothing back. quic_close() first to tell the peer. */
@@ -98,7 +122,7 @@ void quic_free(struct quic *q);
 /* A datagram from the network on ${path}. Garbage is dropped and counted. ${data} may
  * be modified. Callbacks run inside, ended() among them; quic_free() must not be
  * called from within a callback. Ends by sending what there is to send, unless
- * ${more} says that further datagrams of the same batch follow. */
+ * ${more} says that further datagrams of the same batch follow (or quic_flush()). */
 void quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more,
 		  uint64_t now_ns);
 
@@ -110,10 +134,17 @@ void quic_expire(struct quic *q, uint64_t now_ns);
 void quic_flush(struct quic *q, uint64_t now_ns);
 
 /* Tell the peer (CONNECTION_CLOSE, ${code} of the application) and end; streams are
- * closed as lost, ended() is called. */
+ * closed as lost, ended() is called: before it returns, or from a callback, before the
+ * outer call does. */
 void quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_ns);
 
-/* Move to ${path}, a new one: path validation, then migrated(). Client only. */
+/*
+ * Move to ${path}, a number that was never used before: path validation, then
+ * migrated(). A move under way is given up first (migrated() says so). Client only. -1
+ * and no callback when it cannot be tried now: before established(), or when failed
+ * moves have used up the spare connection ids, of which the peer sends new ones as
+ * soon as the path in use carries packets.
+ */
 int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
 
 /* NULL when the connection is not established, or the peer allows no more now. */
@@ -123,7 +154,8 @@ struct quic_stream *quic_stream_open(struct quic *q, void *sarg);
  * in ${iov}; returns their number, 0 when the send buffer is full (stream_writable()
  * follows). */
 int quic_stream_reserve(struct quic_stream *s, size_t want, struct iovec iov[2]);
-/* The first ${len} reserved bytes are filled. Sent by the next quic_flush(). */
+/* The first ${len} reserved bytes are filled, before any other call on the connection.
+ * Sent by the next quic_flush(). */
 void quic_stream_commit(struct quic_stream *s, size_t len);
 /* For small things: reserve, copy, commit. -1 when there is no room for all. */
 int quic_stream_write(struct quic_stream *s, const void *data, size_t len);
@@ -131,7 +163,7 @@ int quic_stream_write(struct quic_stream *s, const void *data, size_t len);
 void quic_stream_finish(struct quic_stream *s);
 /* ${len} bytes handed out by stream_data() have left; the peer may send as many. */
 void quic_stream_consumed(struct quic_stream *s, size_t len);
-/* RESET_STREAM and STOP_SENDING; stream_closed() follows. */
+/* RESET_STREAM and STOP_SENDING. Of the callbacks only stream_closed() follows. */
 void quic_stream_abort(struct quic_stream *s, uint64_t code);
 /* The callbacks' ${sarg} from now on; NULL when the owner is gone (nothing is called
  * back any more, data that still comes is consumed). */
@@ -143,7 +175,8 @@ struct quic_info {
 	bool established;
 	uint64_t smoothed_rtt_ns, min_rtt_ns;
 	uint64_t bytes_sent, bytes_received; /* of UDP payload */
-	uint64_t packets_lost;
+	uint64_t packets_lost;      /* of those with bytes of streams */
+	uint64_t datagrams_dropped; /* nothing in them could be decrypted */
 	uint64_t last_received_ns; /* last authenticated packet; 0 for none */
 	size_t streams;
 	size_t cwnd_bytes;
