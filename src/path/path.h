@@ -62,7 +62,7 @@ struct path_callbacks {
 	/* A datagram from the peer's address (unauthenticated: QUIC decides). The
 	 * bytes may be modified in place and are valid during the call. */
 	void (*datagram)(void *arg, uint8_t *data, size_t len);
-	/* After path_send() returned 0: there is room again. */
+	/* After path_send() took less than all: there is room again. */
 	void (*writable)(void *arg);
 };
 
@@ -86,9 +86,9 @@ int path_remote(struct path *p, const char *ufrag, const char *pwd,
 
 /*
  * Send ${len} bytes, a train of datagrams of ${segment} bytes each (the last may be
- * shorter). Returns the bytes taken, a multiple of ${segment} or all; 0 when there is
- * no room now (writable() follows). Losses are the network's: what was taken may
- * still not arrive.
+ * shorter). Returns the bytes taken, a multiple of ${segment} or all; when that is
+ * less than all there is no room now (writable() follows). Losses are the network's:
+ * what was taken may still not arrive.
  */
 size_t path_send(struct path *p, const uint8_t *data, size_t len, size_t segment);
 

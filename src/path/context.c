@@ -1,0 +1,77 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "path/context.h"
+
+/* The longest that the end of the program waits for TURN servers to be told. */
+#define CLOSING_MAX_MS 1500
+
+/* What GLib and libnice have to say is for developers; what users should know is
+ * logged where it is noticed. */
+static void
+log_glib(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer arg)
+{
+	char text[512];
+
+	(void)level;
+	(void)arg;
+	log_debug("library=%s %s", domain != NULL ? domain : "glib",
+		  log_clean(text, sizeof text, message, strlen(message)));
+}
+
+struct path_context *
+path_context_new(struct event_base *base, struct err *err)
+{
+	struct path_context *ctx = calloc(1, sizeof *ctx);
+
+	if (ctx == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	ctx->base = base;
+	ctx->times = (struct path_times){
+	    .gather_ms = 5000,
+	    .answer_ms = 10000,
+	    .connect_ms = 30000,
+	};
+	ctx->loop = glib_loop_new(base, err);
+	if (ctx->loop == NULL) {
+		free(ctx);
+		return NULL;
+	}
+	g_log_set_default_handler(log_glib, NULL);
+	return ctx;
+}
+
+static gboolean
+give_up(gpointer arg)
+{
+	*(bool *)arg = true;
+	return G_SOURCE_CONTINUE;
+}
+
+void
+path_context_free(struct path_context *ctx)
+{
+	GMainContext *context;
+	GSource *limit;
+	bool late = false;
+
+	if (ctx == NULL)
+		return;
+	context = glib_loop_context(ctx->loop);
+	limit = g_timeout_source_new(CLOSING_MAX_MS);
+	g_source_set_callback(limit, give_up, &late, NULL);
+	g_source_attach(limit, context);
+	while (ctx->closing > 0 && !late)
+		g_main_context_iteration(context, TRUE);
+	g_source_destroy(limit);
+	g_source_unref(limit);
+	/* What has been cancelled still reports so. */
+	while (g_main_context_iteration(context, FALSE))
+		;
+	glib_loop_free(ctx->loop);
+	g_log_set_default_handler(g_log_default_handler, NULL);
+	free(ctx);
+}

@@ -1,0 +1,40 @@
+#ifndef MPCPROXY_PATH_CONTEXT_H
+#define MPCPROXY_PATH_CONTEXT_H
+
+#include <stddef.h>
+
+#include <glib.h>
+
+#include "path/glib_loop.h"
+#include "path/path.h"
+
+/* Host candidates of an agent; the rest of PATH_CANDIDATES_MAX is kept for
+ * server-reflexive and relayed ones. */
+#define HOSTS_MAX 12
+
+/* How long to wait for what, in milliseconds. */
+struct path_times {
+	/* Gathering: a server that has not answered by then is left out. libnice
+	 * repeats its requests for 2 s; names have to be resolved before that. */
+	unsigned gather_ms;
+	/* When libnice says that all checks have failed: how long after the last
+	 * bundles the other side may still begin with checks of its own, which turn
+	 * the failure into success. */
+	unsigned answer_ms;
+	/* From the other side's last bundle to a selected pair. */
+	unsigned connect_ms;
+};
+
+struct path_context {
+	struct event_base *base;
+	struct glib_loop *loop;
+	struct path_times times;
+	/* Tests: use these addresses instead of the interfaces'. */
+	union addr hosts[HOSTS_MAX];
+	size_t n_hosts;
+	size_t closing; /* agents that still give back relayed addresses */
+	size_t next_stun;
+	bool turns_reported;
+};
+
+#endif

@@ -1,0 +1,60 @@
+#ifndef MPCPROXY_PATH_ICE_H
+#define MPCPROXY_PATH_ICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "path/candidate.h"
+#include "path/context.h"
+
+/*
+ * libnice's agent with one stream of one component. libnice reports from whichever
+ * thread happens to unlock the agent; here everything arrives on the loop's.
+ */
+struct ice;
+
+#define ICE_UFRAG_CHARS 8
+#define ICE_PWD_CHARS   24
+
+/* What has happened since the last time. */
+enum ice_news {
+	ICE_STARTED = 1 << 0,  /* host candidates are there; always the first news */
+	ICE_GATHERED = 1 << 1, /* the other candidates too */
+	ICE_SELECTED = 1 << 2, /* another pair is selected */
+	ICE_FAILED = 1 << 3,   /* it was, at least for a moment, in state "failed" */
+	ICE_WRITABLE = 1 << 4, /* after ice_send() took less than all */
+	ICE_CHANGED = 1 << 5,  /* its state is another one */
+};
+
+struct ice_callbacks {
+	void (*news)(void *arg, unsigned news);
+	void (*datagram)(void *arg, uint8_t *data, size_t len);
+};
+
+/* Starts gathering. Callbacks come from the event loop only, and none come after
+ * ice_free(), which may be called from any of them. */
+struct ice *ice_new(struct path_context *ctx, const struct path_config *cfg,
+		    const struct ice_callbacks *cb, void *arg, struct err *err);
+void ice_free(struct ice *ice);
+
+const char *ice_ufrag(const struct ice *ice);
+const char *ice_pwd(const struct ice *ice);
+
+/* The local candidates of the moment, as they may be shown to the other side. Returns
+ * their number, at most ${max}. */
+size_t ice_local(struct ice *ice, struct candidate *out, size_t max);
+
+void ice_remote_credentials(struct ice *ice, const char *ufrag, const char *pwd);
+void ice_remote_candidates(struct ice *ice, const struct candidate *c, size_t n);
+void ice_remote_done(struct ice *ice);
+
+bool ice_failed(struct ice *ice);
+/* False when no pair is selected. */
+bool ice_selected(struct ice *ice, struct path_info *info);
+
+/* As path_send(); ICE_WRITABLE follows when less than ${len} was taken, unless no
+ * pair is selected: then ICE_SELECTED does. */
+size_t ice_send(struct ice *ice, const uint8_t *data, size_t len, size_t segment);
+
+#endif
