@@ -24,6 +24,7 @@ struct parse {
 	bool session_seen;
 	unsigned seen; /* its keys, one bit each */
 	unsigned line;
+	bool own_policy[SESSION_PARTIES_MAX]; /* a party has a path of its own */
 };
 
 /* A key of a section. ${set} gets what it is for: the session or the party. */
@@ -155,6 +156,7 @@ set_party_key(struct parse *p, const char *value, struct err *err)
 static int
 set_party_policy(struct parse *p, const char *value, struct err *err)
 {
+	p->own_policy[p->s->n_parties - 1] = true;
 	return parse_policy(&last_party(p)->policy, value, err);
 }
 
@@ -236,7 +238,6 @@ start_party(struct parse *p, const char *name, unsigned line, struct err *err)
 		return err_set(err, "party %s is listed already (line %u): leave one out",
 			       name, s->parties[other].line);
 	party->line = line;
-	party->policy = PATH_ANY;
 	s->n_parties++;
 	p->in_party = true;
 	return 0;
@@ -245,17 +246,21 @@ start_party(struct parse *p, const char *name, unsigned line, struct err *err)
 static int
 unknown_section(const char *name, struct err *err)
 {
-	static const char *const words[] = {"session", "party", "local"};
+	static const char *const words[] = {"session", "party"};
+	size_t len = strcspn(name, " ");
 	char quoted[QUOTE_MAX + 1];
-	const char *near = nearest(name, words, N(words));
+	const char *near;
 
+	/* [Party bob] is near [party NAME]. */
+	log_clean(quoted, sizeof quoted, name, len);
+	near = nearest(quoted, words, N(words));
 	quote(quoted, name);
-	if (near == NULL || strcmp(near, "local") == 0)
+	if (near == NULL)
 		return err_set(
 		    err, "unknown section [%s]: there are [session] and [party NAME]",
 		    quoted);
-	return err_set(err, "unknown section [%s]: did you mean [%s]?", quoted,
-		       strcmp(near, "party") == 0 ? "party NAME" : near);
+	return err_set(err, "unknown section [%s]: did you mean [%s%s]?", quoted, near,
+		       strcmp(near, "party") == 0 ? " NAME" : "");
 }
 
 static int
@@ -357,6 +362,10 @@ session_parse(const char *file, const char *text, size_t len, struct err *err)
 	if (ini_parse_text(file, text, len, take_entry, &p, err) != 0 ||
 	    check_complete(&p, file, err) != 0)
 		goto fail;
+	for (size_t i = 0; i < s->n_parties; i++) {
+		if (!p.own_policy[i])
+			s->parties[i].policy = s->policy;
+	}
 	if (digest_roster(s) != 0) {
 		err_ssl(err, "SHA-256 is not to be had");
 		goto fail;

@@ -27,8 +27,8 @@ enum path_policy {
 struct party {
 	char name[SESSION_NAME_MAX + 1];
 	struct pubkey key;
-	enum path_policy policy;
-	unsigned line; /* of its section in the file */
+	enum path_policy policy; /* the session's, unless its section says otherwise */
+	unsigned line;           /* of its section in the file */
 };
 
 struct session {

@@ -1,0 +1,372 @@
+#include "check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "session/local.h"
+
+static struct party parties[] = {{.name = "alice"}, {.name = "bob"}, {.name = "carol"}};
+static const struct session session = {.name = "s", .parties = parties, .n_parties = 3};
+
+static struct local *
+parse(const char *text)
+{
+	struct err err = {""};
+	struct local *l = local_parse("f", text, strlen(text), true, &session, &err);
+
+	if (l == NULL)
+		fail_msg("%s", err.text);
+	return l;
+}
+
+static void
+assert_refused(const char *text, const char *place, const char *why)
+{
+	struct err err = {""};
+
+	if (local_parse("f", text, strlen(text), true, &session, &err) != NULL)
+		fail_msg("`%s` was accepted", text);
+	if (strncmp(err.text, place, strlen(place)) != 0)
+		fail_msg("`%s` does not begin with `%s`", err.text, place);
+	assert_contains(err.text, why);
+}
+
+static void
+reads_all_there_is(void **state)
+{
+	struct local *l;
+	char addr[ADDR_TEXT_BYTES];
+
+	(void)state;
+	setenv("HOME", "/home/bob", 1);
+	l = parse("[local]\n"
+		  "identity = ~/id.pem\n"
+		  "base-port = 20000\n"
+		  "listen = [::]:7470\n"
+		  "socks5 = 127.0.0.1:1080\n"
+		  "mpyc-guard = no\n"
+		  "upnp = yes\n"
+		  "turn-user = u\n"
+		  "turn-password = p=;#\n"
+		  "expose = 8888 for carol bob\n"
+		  "expose = 80 for all\n"
+		  "forward = 9000 to alice:22\n");
+	assert_string_equal(l->identity, "/home/bob/id.pem");
+	assert_int_equal(l->base_port, 20000);
+	assert_string_equal(addr_format(&l->listen, addr), "[::]:7470");
+	assert_string_equal(addr_format(&l->socks5, addr), "127.0.0.1:1080");
+	assert_false(l->mpyc_guard);
+	assert_true(l->upnp);
+	assert_string_equal(l->turn_user, "u");
+	assert_string_equal(l->turn_password, "p=;#");
+	assert_int_equal(l->n_expose, 3);
+	assert_int_equal(l->expose[1].line, 10);
+	assert_int_equal(l->n_forward, 1);
+	assert_int_equal(l->forward[0].local_port, 9000);
+	assert_int_equal(l->forward[0].party, 0);
+	assert_int_equal(l->forward[0].port, 22);
+	local_free(l);
+}
+
+static void
+exposes_what_is_listed_only(void **state)
+{
+	struct local *l =
+	    parse("[local]\nexpose = 8888 for carol\nexpose = 80 for all\n");
+
+	(void)state;
+	assert_true(local_exposes(l, 8888, 2));
+	assert_false(local_exposes(l, 8888, 1));
+	assert_true(local_exposes(l, 80, 0));
+	assert_true(local_exposes(l, 80, 2));
+	assert_false(local_exposes(l, 22, 2));
+	local_free(l);
+	l = parse("");
+	assert_false(local_exposes(l, LOCAL_BASE_PORT, 0));
+	local_free(l);
+}
+
+static void
+defaults_are_safe(void **state)
+{
+	struct local *l = parse("");
+
+	(void)state;
+	assert_int_equal(l->base_port, 11365);
+	assert_true(l->mpyc_guard);
+	assert_false(l->upnp);
+	assert_int_equal(l->listen.sa.sa_family, AF_UNSPEC);
+	assert_int_equal(l->socks5.sa.sa_family, AF_UNSPEC);
+	assert_int_equal(l->n_expose, 0);
+	assert_null(l->identity);
+	assert_null(l->turn_user);
+	assert_null(l->turn_secret);
+	local_free(l);
+}
+
+static void
+refuses_the_rest(void **state)
+{
+	static const char *const bad[][2] = {
+	    {"identiy = x", "did you mean `identity`?"},
+	    {"banana = x", "unknown key `banana`"},
+	    {"upnp = yes\nupnp = no", "second time"},
+	    {"upnp = true", "yes or no"},
+	    {"mpyc-guard = off", "yes or no"},
+	    {"identity = ~bob/x", "`~/`"},
+	    {"base-port = 0", "1 to 65535"},
+	    {"base-port = 65536", "1 to 65535"},
+	    {"base-port = http", "1 to 65535"},
+	    {"base-port = 65534", "too high"},
+	    {"listen = 7470", "neither a name nor"},
+	    {"listen = 0.0.0.0", "port is missing"},
+	    {"listen = example.org:7470", "an address and a port"},
+	    {"socks5 = 0.0.0.0:1080", "only an address of loopback"},
+	    {"socks5 = 192.0.2.1:1080", "only an address of loopback"},
+	    {"socks5 = localhost:1080", "an address and a port"},
+	    {"expose = 8888", "PORT for PARTY"},
+	    {"expose = 8888 for", "PORT for PARTY"},
+	    {"expose = 8888 to carol", "PORT for PARTY"},
+	    {"expose = 0 for carol", "PORT for PARTY"},
+	    {"expose = 8888 for dave", "no party `dave`"},
+	    {"expose = 8888 for carol dave", "no party `dave`"},
+	    {"forward = 9000 to carol", "PORT to PARTY:PORT"},
+	    {"forward = 9000 to carol:0", "PORT to PARTY:PORT"},
+	    {"forward = 9000 to carol:1 x", "PORT to PARTY:PORT"},
+	    {"forward = 9000 for carol:1", "PORT to PARTY:PORT"},
+	    {"forward = 9000 to dave:1", "no party `dave`"},
+	};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		snprintf(text, sizeof text, "[local]\n%s\n", bad[i][0]);
+		assert_refused(text, "f:", bad[i][1]);
+	}
+	assert_refused("[session]\n", "f:1:", "session.ini");
+	assert_refused("[party alice]\n", "f:1:", "session.ini");
+	assert_refused("[lokal]\n", "f:1:", "only [local]");
+	assert_refused("[local]\n[local]\n", "f:2:", "second time");
+	assert_refused("upnp = yes\n", "f:1:", "before the first [section]");
+	assert_refused("[local]\n\nupnp = maybe\n", "f:3: upnp:", "yes or no");
+}
+
+static void
+turn_credentials_belong_together(void **state)
+{
+	(void)state;
+	assert_refused("[local]\nturn-user = u\n", "f:", "add turn-password");
+	assert_refused("[local]\nturn-password = p\n", "f:", "add turn-user");
+	assert_refused("[local]\nturn-secret = s\nturn-user = u\n", "f:", "leave out");
+	local_free(parse("[local]\nturn-secret = s\n"));
+}
+
+static void
+bounds_its_lists(void **state)
+{
+	char text[64 * (LOCAL_EXPOSE_MAX + 2)];
+	size_t len = (size_t)sprintf(text, "[local]\n");
+
+	(void)state;
+	for (unsigned i = 0; i < LOCAL_EXPOSE_MAX; i++)
+		len += (size_t)sprintf(text + len, "expose = %u for all\n", 1 + i);
+	local_free(parse(text));
+	strcpy(text + len, "expose = 99 for all\n");
+	assert_refused(text, "f:66:", "more than 64");
+
+	len = (size_t)sprintf(text, "[local]\n");
+	for (unsigned i = 0; i < LOCAL_FORWARD_MAX; i++)
+		len += (size_t)sprintf(text + len, "forward = %u to bob:1\n", 1 + i);
+	local_free(parse(text));
+	strcpy(text + len, "forward = 99 to bob:1\n");
+	assert_refused(text, "f:66:", "more than 64");
+}
+
+static void
+assert_ports_refused(const char *text, const char *why)
+{
+	struct local *l = parse(text);
+	struct err err = {""};
+
+	assert_int_equal(local_check_ports(l, &session, 1, &err), -1);
+	assert_contains(err.text, why);
+	local_free(l);
+}
+
+static void
+every_port_is_used_once(void **state)
+{
+	struct local *l =
+	    parse("[local]\nlisten = 0.0.0.0:11364\nsocks5 = [::1]:11368\n"
+		  "forward = 9000 to carol:11365\nexpose = 11368 for all\n");
+	struct err err = {""};
+
+	(void)state;
+	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
+	assert_int_equal(local_set_base_port(l, "11366", 3, &err), 0);
+	assert_int_equal(local_check_ports(l, &session, 1, &err), -1);
+	assert_contains(err.text, "f: socks5 has port 11368");
+	assert_contains(err.text, "carol");
+	local_free(l);
+	assert_ports_refused("[local]\nlisten = 0.0.0.0:11365\n", "alice");
+	assert_ports_refused("[local]\nforward = 11367 to carol:1\n", "forward (line 2)");
+	assert_ports_refused("[local]\nforward = 9 to carol:1\nforward = 9 to alice:1\n",
+			     "same port 9");
+	assert_ports_refused("[local]\nforward = 9 to bob:1\n", "this party itself");
+}
+
+static void
+base_port_leaves_room_for_all(void **state)
+{
+	struct local *l = parse("");
+	struct err err;
+
+	(void)state;
+	assert_int_equal(local_set_base_port(l, "65533", 3, &err), 0);
+	assert_int_equal(l->base_port, 65533);
+	assert_int_equal(local_set_base_port(l, "65534", 3, &err), -1);
+	assert_contains(err.text, "too high");
+	assert_int_equal(local_set_base_port(l, "", 3, &err), -1);
+	assert_int_equal(l->base_port, 65533);
+	local_free(l);
+}
+
+static void
+write_file(const char *path, const char *text, mode_t mode)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void
+secrets_are_for_the_owner_only(void **state)
+{
+	char path[] = "/tmp/test_local.XXXXXX";
+	int fd = mkstemp(path);
+	struct err err = {""};
+	struct local *l;
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	write_file(path, "[local]\nturn-secret = s\n", 0600);
+	l = local_load(path, &session, &err);
+	assert_non_null(l);
+	local_free(l);
+	write_file(path, "[local]\nturn-secret = s\n", 0640);
+	assert_null(local_load(path, &session, &err));
+	assert_contains(err.text, ":2:");
+	assert_contains(err.text, "chmod 600");
+	write_file(path, "[local]\nturn-user=u\nturn-password = s\n", 0604);
+	assert_null(local_load(path, &session, &err));
+	assert_contains(err.text, "chmod 600");
+	/* Without a secret anybody may read it, but not write it. */
+	write_file(path, "[local]\nupnp = yes\n", 0644);
+	l = local_load(path, &session, &err);
+	assert_non_null(l);
+	assert_true(l->upnp);
+	local_free(l);
+	write_file(path, "[local]\nupnp = yes\n", 0646);
+	assert_null(local_load(path, &session, &err));
+	assert_contains(err.text, "chmod 600");
+	unlink(path);
+}
+
+static void
+only_the_default_file_may_be_absent(void **state)
+{
+	char dir[] = "/tmp/test_local.XXXXXX";
+	char path[100];
+	struct err err = {""};
+	struct local *l;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	setenv("XDG_CONFIG_HOME", dir, 1);
+	l = local_load(NULL, &session, &err);
+	assert_non_null(l);
+	assert_null(l->file);
+	local_free(l);
+	snprintf(path, sizeof path, "%s/mpcproxy", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	snprintf(path, sizeof path, "%s/mpcproxy/local.ini", dir);
+	assert_null(local_load(path, &session, &err));
+	assert_contains(err.text, "does not exist");
+	write_file(path, "[local]\nbase-port = 7\n", 0600);
+	l = local_load(NULL, &session, &err);
+	assert_non_null(l);
+	assert_int_equal(l->base_port, 7);
+	assert_string_equal(l->file, path);
+	local_free(l);
+	unlink(path);
+	snprintf(path, sizeof path, "%s/mpcproxy", dir);
+	rmdir(path);
+	rmdir(dir);
+}
+
+/* As it stands, and with every setting that it shows switched on. */
+static void
+sample_is_valid(void **state)
+{
+	const char *srcdir = getenv("srcdir");
+	char path[4096], text[8192];
+	struct err err = {""};
+	struct local *l;
+	unsigned shown = 0;
+	FILE *f;
+	size_t n;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/conf/local.ini", srcdir != NULL ? srcdir : ".");
+	l = local_load(path, &session, &err);
+	if (l == NULL)
+		fail_msg("%s", err.text);
+	local_free(l);
+
+	f = fopen(path, "r");
+	assert_non_null(f);
+	n = fread(text, 1, sizeof text - 1, f);
+	text[n] = '\0';
+	fclose(f);
+	for (char *p = text; (p = strstr(p, "\n; ")) != NULL;) {
+		/* It excludes turn-user. */
+		if (strncmp(p + 3, "turn-secret", 11) != 0)
+			p[1] = ' ';
+		p += 3;
+		shown++;
+	}
+	assert_int_equal(shown, 11);
+	l = parse(text);
+	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
+	/* Those that show a default show the right one. */
+	assert_int_equal(l->base_port, LOCAL_BASE_PORT);
+	assert_true(l->mpyc_guard);
+	assert_false(l->upnp);
+	local_free(l);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(reads_all_there_is),
+	    cmocka_unit_test(exposes_what_is_listed_only),
+	    cmocka_unit_test(defaults_are_safe),
+	    cmocka_unit_test(refuses_the_rest),
+	    cmocka_unit_test(turn_credentials_belong_together),
+	    cmocka_unit_test(bounds_its_lists),
+	    cmocka_unit_test(every_port_is_used_once),
+	    cmocka_unit_test(base_port_leaves_room_for_all),
+	    cmocka_unit_test(secrets_are_for_the_owner_only),
+	    cmocka_unit_test(only_the_default_file_may_be_absent),
+	    cmocka_unit_test(sample_is_valid),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
