@@ -234,8 +234,8 @@ url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err
 }
 
 static const char *const scheme_text[] = {
-    [URL_TLS] = "tls://",     [URL_DIR] = "dir:", [URL_MQTT] = "mqtt://",
-    [URL_MQTTS] = "mqtts://", [URL_STUN] = "",    [URL_TURN] = "turn:",
+    [URL_TLS] = "tls://",     [URL_DIR] = "dir:",   [URL_MQTT] = "mqtt://",
+    [URL_MQTTS] = "mqtts://", [URL_STUN] = "stun:", [URL_TURN] = "turn:",
     [URL_TURNS] = "turns:",
 };
 

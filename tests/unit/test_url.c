@@ -57,9 +57,12 @@ parses_stun_and_turn(void **state)
 	struct url url;
 
 	(void)state;
-	check(URL_KIND_STUN, "stun.example", "stun.example:3478", "stun.example:3478");
-	check(URL_KIND_STUN, "stun:h:19302", "h:19302", "h:19302");
-	check(URL_KIND_STUN, "[::1]", "[::1]:3478", "[::1]:3478");
+	check(URL_KIND_STUN, "stun.example", "stun:stun.example:3478",
+	      "stun:stun.example:3478");
+	check(URL_KIND_STUN, "stun:h:19302", "stun:h:19302", "stun:h:19302");
+	check(URL_KIND_STUN, "[::1]", "stun:[::1]:3478", "stun:[::1]:3478");
+	/* A host of that name. */
+	check(URL_KIND_STUN, "stun", "stun:stun:3478", "stun:stun:3478");
 	url = check(URL_KIND_TURN, "turn:h", "turn:h:3478?transport=udp",
 		    "turn:h:3478?transport=udp");
 	assert_false(url.tcp);
