@@ -1,0 +1,65 @@
+# bash completion for mpcproxy: source it, or install it as
+# /usr/share/bash-completion/completions/mpcproxy
+
+# The names of the parties in the session's file that the command line names.
+_mpcproxy_parties() {
+	local i file=
+	for ((i = 1; i < ${#COMP_WORDS[@]} - 1; i++)); do
+		case ${COMP_WORDS[i]} in
+		-c | --config) file=${COMP_WORDS[i + 1]/#\~/$HOME} ;;
+		esac
+	done
+	[[ -r $file ]] && sed -n 's/^[[:space:]]*\[party \([a-z0-9-]*\)\].*/\1/p' "$file"
+}
+
+_mpcproxy() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local verbs='run keygen id check flags wait status ping rendezvous'
+	local setup='-c --config --local -i --identity -b --base-port -v --verbose'
+	local common='-h --help --version'
+	local verb=run options word
+
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		case " $verbs " in
+		*" $word "*)
+			verb=$word
+			break
+			;;
+		esac
+		[[ $word == -* ]] && break
+	done
+
+	case $prev in
+	-c | --config | --local | -i | --identity)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-b | --base-port | -t | --timeout | -n | --count | -l | --listen)
+		return
+		;;
+	esac
+
+	case $verb in
+	run | check | flags) options="$setup $common" ;;
+	wait) options="$setup -t --timeout $common" ;;
+	status) options="$setup --json $common" ;;
+	ping) options="$setup -n --count $common" ;;
+	rendezvous) options="-l --listen -i --identity -v --verbose $common" ;;
+	id) options="--did $common" ;;
+	keygen) options=$common ;;
+	esac
+
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+	elif ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur")
+	elif [[ $verb == ping ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mpcproxy_parties)" -- "$cur")
+	elif [[ $verb == id || $verb == keygen ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	fi
+}
+
+complete -F _mpcproxy mpcproxy
