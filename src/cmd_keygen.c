@@ -13,10 +13,9 @@ cmd_keygen(int argc, char **argv)
 	    .verb = "keygen",
 	    .operands = "[FILE]",
 	    .max_operands = 1,
-	    .help =
-		"Make this party's identity, a P-256 key pair, and print the public key "
-		"for\nsession.ini. FILE is ~/.config/mpcproxy/identity.pem if not given; "
-		"an existing\none is never overwritten.",
+	    .help = "Make this party's identity, a P-256 key pair, and print the public "
+		    "key for\nsession.ini. FILE is ~/.config/mpcproxy/identity.pem if "
+		    "not given; an existing\none is never overwritten.",
 	};
 	char key[PUBKEY_TEXT_BYTES];
 	struct identity *id = NULL;

@@ -11,9 +11,8 @@ setup_identity_path(const char *given, struct err *err)
 
 	path = given != NULL ? strdup(given) : identity_default_path("identity.pem");
 	if (path == NULL)
-		err_set(err,
-			"neither HOME nor XDG_CONFIG_HOME is set: name the identity's "
-			"file");
+		err_set(err, "neither HOME nor XDG_CONFIG_HOME is set: name the "
+			     "identity's file");
 	return path;
 }
 

@@ -24,7 +24,7 @@ log_get_level(void)
 	return max_level;
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 vlog(enum log_level level, const char *name, const char *fmt, va_list ap)
 {
 	char line[LINE_MAX_BYTES];

@@ -125,11 +125,10 @@ write_new_file(const char *path, BIO *bio, struct err *err)
 
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd == -1 && errno == EEXIST)
-		return err_set(
-		    err,
-		    "%s exists already and is never overwritten: `mpcproxy id %s` "
-		    "prints its public key",
-		    path, path);
+		return err_set(err,
+			       "%s exists already and is never overwritten: `mpcproxy id "
+			       "%s` prints its public key",
+			       path, path);
 	if (fd == -1)
 		return err_sys(err, "%s cannot be made", path);
 	if (len <= 0 || write_all(fd, pem, (size_t)len) != 0) {
@@ -183,8 +182,8 @@ open_private(const char *path, struct err *err)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1 && errno == ENOENT)
 		return err_set(err,
-			       "the identity %s does not exist: make one with "
-			       "`mpcproxy keygen %s`",
+			       "the identity %s does not exist: make one with `mpcproxy "
+			       "keygen %s`",
 			       path, path);
 	if (fd == -1)
 		return err_sys(err, "the identity %s cannot be opened", path);
@@ -296,8 +295,8 @@ identity_load(const char *path, struct err *err)
 	id = identity_new(evp);
 	if (id == NULL || !is_sound(evp)) {
 		err_set(err,
-			"the identity %s is no P-256 key: make one with "
-			"`mpcproxy keygen`",
+			"the identity %s is no P-256 key: make one with `mpcproxy "
+			"keygen`",
 			path);
 		/* identity_free() frees the key, too. */
 		if (id != NULL)

@@ -70,9 +70,8 @@ check_section(const char *line, size_t len, struct err *why)
 		if (*p == ';' || *p == '#')
 			return 0;
 		if (!is_space(*p))
-			return err_set(why,
-				       "something follows the section's `]`: put it on "
-				       "a line of its own");
+			return err_set(why, "something follows the section's `]`: put it "
+					    "on a line of its own");
 	}
 	return 0;
 }

@@ -50,11 +50,10 @@ static int
 check_turn(const struct local *l, const char *file, struct err *err)
 {
 	if (l->turn_secret != NULL && (l->turn_user != NULL || l->turn_password != NULL))
-		return err_set(
-		    err,
-		    "%s: turn-secret makes its own user and password: leave out "
-		    "turn-user and turn-password, or turn-secret",
-		    file);
+		return err_set(err,
+			       "%s: turn-secret makes its own user and password: leave "
+			       "out turn-user and turn-password, or turn-secret",
+			       file);
 	if ((l->turn_user == NULL) != (l->turn_password == NULL))
 		return err_set(err,
 			       "%s: turn-user and turn-password belong together: add %s",
@@ -174,11 +173,10 @@ local_set_base_port(struct local *l, const char *text, size_t n_parties, struct 
 	if (port_parse(&port, text) != 0)
 		return err_set(err, "expected a port from 1 to 65535");
 	if (port + n_parties - 1 > 65535)
-		return err_set(
-		    err,
-		    "%u is too high: %zu parties need the ports up to %zu, and 65535 "
-		    "is the last",
-		    port, n_parties, port + n_parties - 1);
+		return err_set(err,
+			       "%u is too high: %zu parties need the ports up to %zu, "
+			       "and 65535 is the last",
+			       port, n_parties, port + n_parties - 1);
 	l->base_port = port;
 	return 0;
 }
@@ -219,19 +217,18 @@ local_check_ports(const struct local *l, const struct session *s, size_t own,
 		size_t party = (size_t)uses[i].port - l->base_port;
 
 		if (uses[i].port >= l->base_port && party < s->n_parties)
-			return err_set(
-			    err,
-			    "%s: %s has port %u, which is base-port's (%u) for party "
-			    "%s: choose another",
-			    file, uses[i].what, uses[i].port, l->base_port,
-			    s->parties[party].name);
+			return err_set(err,
+				       "%s: %s has port %u, which is base-port's (%u) "
+				       "for party %s: choose another",
+				       file, uses[i].what, uses[i].port, l->base_port,
+				       s->parties[party].name);
 		for (size_t j = 0; j < i; j++) {
 			if (uses[i].port == uses[j].port)
-				return err_set(
-				    err,
-				    "%s: %s and %s have the same port %u: choose "
-				    "another for one of them",
-				    file, uses[j].what, uses[i].what, uses[i].port);
+				return err_set(err,
+					       "%s: %s and %s have the same port %u: "
+					       "choose another for one of them",
+					       file, uses[j].what, uses[i].what,
+					       uses[i].port);
 		}
 	}
 	for (size_t i = 0; i < l->n_forward; i++) {

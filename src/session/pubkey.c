@@ -37,8 +37,8 @@ pubkey_parse(struct pubkey *key, const char *text, struct err *err)
 
 form:
 	return err_set(err,
-		       "a public key is %d characters of base64, as `mpcproxy id` "
-		       "prints them",
+		       "a public key is %d characters of base64, as `mpcproxy id` prints "
+		       "them",
 		       TEXT_LEN);
 }
 

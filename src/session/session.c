@@ -143,12 +143,11 @@ set_party_key(struct parse *p, const char *value, struct err *err)
 		return err_set(err, "the key of %s: %s", last_party(p)->name, why.text);
 	other = session_find_key(p->s, &key);
 	if (other >= 0)
-		return err_set(
-		    err,
-		    "%s has the same key as %s (line %u): every party makes its "
-		    "own with `mpcproxy keygen`",
-		    last_party(p)->name, p->s->parties[other].name,
-		    p->s->parties[other].line);
+		return err_set(err,
+			       "%s has the same key as %s (line %u): every party makes "
+			       "its own with `mpcproxy keygen`",
+			       last_party(p)->name, p->s->parties[other].name,
+			       p->s->parties[other].line);
 	last_party(p)->key = key;
 	return 0;
 }
@@ -193,8 +192,8 @@ unknown_key(const char *name, const struct key *keys, size_t n, struct err *err)
 	if (keys == party_keys)
 		return err_set(err, "unknown key `%s`: a party has key and path", quoted);
 	return err_set(err,
-		       "unknown key `%s`: [session] has name, rendezvous, stun, turn "
-		       "and path",
+		       "unknown key `%s`: [session] has name, rendezvous, stun, turn and "
+		       "path",
 		       quoted);
 }
 
@@ -230,9 +229,8 @@ start_party(struct parse *p, const char *name, unsigned line, struct err *err)
 	if (parse_name(party->name, name, err) != 0)
 		return -1;
 	if (strcmp(name, "all") == 0)
-		return err_set(err,
-			       "no party can be called `all`: in local.ini that means "
-			       "every party");
+		return err_set(err, "no party can be called `all`: in local.ini that "
+				    "means every party");
 	other = session_find_name(s, name);
 	if (other >= 0)
 		return err_set(err, "party %s is listed already (line %u): leave one out",
@@ -256,9 +254,10 @@ unknown_section(const char *name, struct err *err)
 	near = nearest(quoted, words, N(words));
 	quote(quoted, name);
 	if (near == NULL)
-		return err_set(
-		    err, "unknown section [%s]: there are [session] and [party NAME]",
-		    quoted);
+		return err_set(err,
+			       "unknown section [%s]: there are [session] and [party "
+			       "NAME]",
+			       quoted);
 	return err_set(err, "unknown section [%s]: did you mean [%s%s]?", quoted, near,
 		       strcmp(near, "party") == 0 ? " NAME" : "");
 }
@@ -272,10 +271,9 @@ start_section(struct parse *p, const struct ini_entry *e, struct err *err)
 	if (strncmp(name, PARTY_PREFIX, strlen(PARTY_PREFIX)) == 0)
 		return start_party(p, name + strlen(PARTY_PREFIX), e->line, err);
 	if (strcmp(name, "local") == 0)
-		return err_set(
-		    err, "[local] concerns one machine alone, and whoever writes this "
-			 "shared file must not decide it: put it into that machine's "
-			 "local.ini (--local FILE)");
+		return err_set(err, "[local] concerns one machine alone, and whoever "
+				    "writes this shared file must not decide it: put it "
+				    "into that machine's local.ini (--local FILE)");
 	if (strcmp(name, "session") != 0)
 		return unknown_section(name, err);
 	if (p->session_seen)
@@ -317,11 +315,10 @@ check_complete(const struct parse *p, const char *file, struct err *err)
 			       file, s->n_parties == 0 ? "no party" : "one party only",
 			       PARTIES_MIN);
 	if (s->n_rendezvous == 0)
-		return err_set(
-		    err,
-		    "%s: [session] has no rendezvous: add the line that `mpcproxy "
-		    "rendezvous` prints",
-		    file);
+		return err_set(err,
+			       "%s: [session] has no rendezvous: add the line that "
+			       "`mpcproxy rendezvous` prints",
+			       file);
 	return 0;
 }
 
@@ -432,10 +429,9 @@ session_own_index(const struct session *s, const struct identity *id, struct err
 	int index = session_find_key(s, identity_pubkey(id));
 
 	if (index < 0)
-		return err_set(
-		    err,
-		    "no party of session %s has this identity's key %s: list it in "
-		    "session.ini, or name another identity with -i",
-		    s->name, pubkey_format(identity_pubkey(id), key));
+		return err_set(err,
+			       "no party of session %s has this identity's key %s: list "
+			       "it in session.ini, or name another identity with -i",
+			       s->name, pubkey_format(identity_pubkey(id), key));
 	return index;
 }

@@ -61,9 +61,8 @@ host_port_parse(char host[URL_HOST_MAX + 1], uint16_t *port, const char *text,
 	bool ok;
 
 	if (len == 0 || len > URL_HOST_MAX)
-		return err_set(err,
-			       "a host is missing or too long: expected HOST:PORT, or "
-			       "[IPV6]:PORT");
+		return err_set(err, "a host is missing or too long: expected HOST:PORT, "
+				    "or [IPV6]:PORT");
 	memcpy(host, start, len);
 	host[len] = '\0';
 	if (bracketed) {
@@ -188,9 +187,8 @@ parse_rendezvous(struct url *url, char *text, struct err *err)
 		return parse_mqtt(url, text + (rest - text), false, err);
 	if (skip(&rest, "mqtts://"))
 		return parse_mqtt(url, text + (rest - text), true, err);
-	return err_set(err,
-		       "expected tls://HOST:PORT#KEY (as `mpcproxy rendezvous` prints "
-		       "it), mqtts://HOST, mqtt://HOST or dir:PATH");
+	return err_set(err, "expected tls://HOST:PORT#KEY (as `mpcproxy rendezvous` "
+			    "prints it), mqtts://HOST, mqtt://HOST or dir:PATH");
 }
 
 /* A folder may be called anything but control characters. */
