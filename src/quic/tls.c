@@ -190,16 +190,13 @@ tls_advance(struct quic_tls *tls)
 	return fail_ssl(tls);
 }
 
-/* The one place where a public function fails: the alert is reported once. */
+/* Where the handshake ends that fails: reached once, so the alert is reported once. */
 static int
 give_up(struct quic_tls *tls)
 {
-	int alert = tls->alert;
-
-	tls->alert = TLS_NO_ALERT;
 	ERR_clear_error();
-	if (alert != TLS_NO_ALERT)
-		tls->cb.alert(tls->arg, (uint8_t)alert);
+	if (tls->alert != TLS_NO_ALERT)
+		tls->cb.alert(tls->arg, (uint8_t)tls->alert);
 	return -1;
 }
 
@@ -241,6 +238,16 @@ discard_post_handshake(struct quic_tls *tls, const uint8_t *data, size_t len)
 	return 0;
 }
 
+/* Nothing more is asked of OpenSSL: later messages are discarded unread. It must not
+ * keep the first secrets any longer than QUIC does, which replaces them (RFC 9001, 6). */
+static void
+drop_ssl(struct quic_tls *tls)
+{
+	tls_backend_detach(tls);
+	SSL_free(tls->ssl);
+	tls->ssl = NULL;
+}
+
 static int
 receive(struct quic_tls *tls, enum quic_level level, const uint8_t *data, size_t len)
 {
@@ -253,7 +260,11 @@ receive(struct quic_tls *tls, enum quic_level level, const uint8_t *data, size_t
 		return tls_fail(tls, TLS_NO_ALERT, "a handshake of more than %d bytes",
 				QUIC_TLS_HANDSHAKE_MAX);
 	tls->received += len;
-	return tls_backend_feed(tls, level, data, len);
+	if (tls_backend_feed(tls, level, data, len) != 0)
+		return -1;
+	if (tls->complete)
+		drop_ssl(tls);
+	return 0;
 }
 
 int
@@ -270,7 +281,7 @@ quic_tls_receive(struct quic_tls *tls, enum quic_level level, const uint8_t *dat
 int
 quic_tls_start(struct quic_tls *tls)
 {
-	if (tls->failed)
+	if (tls->failed || tls->ssl == NULL)
 		return -1;
 	return tls_advance(tls) == 0 ? 0 : give_up(tls);
 }
@@ -348,8 +359,7 @@ quic_tls_free(struct quic_tls *tls)
 {
 	if (tls == NULL)
 		return;
-	tls_backend_detach(tls);
-	SSL_free(tls->ssl);
+	drop_ssl(tls);
 	free(tls->peer_params);
 	free(tls->params);
 	free(tls);

@@ -17,7 +17,7 @@
 struct tls_backend;
 
 struct quic_tls {
-	SSL *ssl;
+	SSL *ssl; /* until the handshake is complete */
 	struct tls_backend *backend;
 	bool server;
 	struct pubkey peer;
@@ -30,7 +30,7 @@ struct quic_tls {
 	size_t peer_params_len;
 
 	enum quic_level read_level; /* of the CRYPTO data that OpenSSL waits for */
-	size_t received;	    /* CRYPTO bytes before the end of the handshake */
+	size_t received;            /* CRYPTO bytes before the end of the handshake */
 
 	/* The post-handshake message under way: its header so far, and how much of
 	 * its body is still to be passed over. */

@@ -161,6 +161,16 @@ test_each_message_once_and_at_its_level(void **state)
 	assert_string_equal(types(SERVER, QUIC_LEVEL_APPLICATION), "");
 }
 
+/* RFC 9001, 8.4: the session id, behind a header of 4 bytes, the version and the random
+ * number, is empty. */
+static void
+test_no_compatibility_mode(void **state)
+{
+	(void)state;
+	assert_int_equal(pair_fly(0), 0);
+	assert_int_equal(ends[CLIENT].out[QUIC_LEVEL_INITIAL].data[4 + 2 + 32], 0);
+}
+
 /* The server wants another group than the client's first key share is of. */
 static void
 test_hello_retry_request(void **state)
@@ -315,6 +325,7 @@ main(void)
 	    TEST(test_nothing_at_all),
 	    TEST(test_every_cipher_suite),
 	    TEST(test_each_message_once_and_at_its_level),
+	    TEST(test_no_compatibility_mode),
 	    TEST(test_hello_retry_request),
 	    TEST(test_long_certificate_chains),
 	    TEST(test_tickets_are_discarded),
