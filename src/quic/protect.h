@@ -14,8 +14,9 @@
 #define PROTECT_IV_BYTES     12
 
 /* HKDF-Expand-Label (RFC 8446, 7.1) with the hash of ${cipher} and an empty context. */
-int protect_expand_label(enum quic_cipher cipher, const uint8_t *secret, size_t secret_len,
-			 const char *label, uint8_t *out, size_t out_len);
+int protect_expand_label(enum quic_cipher cipher, const uint8_t *secret,
+			 size_t secret_len, const char *label, uint8_t *out,
+			 size_t out_len);
 
 /* Initial secrets (RFC 9001, 5.2) from the client's first destination connection id. */
 int protect_initial_secrets(const uint8_t *dcid, size_t dcid_len, uint8_t client[32],
