@@ -1,0 +1,34 @@
+#ifndef MPCPROXY_RENDEZVOUS_BACKEND_H
+#define MPCPROXY_RENDEZVOUS_BACKEND_H
+
+#include "rendezvous/rendezvous.h"
+
+/*
+ * What a kind of rendezvous implements. A backend reports through the two functions
+ * at the end, from the event loop only; the owner may close the rendezvous inside
+ * either, so a backend touches nothing of its own after calling one.
+ */
+struct backend {
+	/* Start, return at once. ${r} outlives the result. */
+	void *(*open)(struct rendezvous *r, struct event_base *base, const struct url *url,
+		      const char *session_name, const struct identity *self,
+		      struct err *err);
+	/* May be called from within a report. */
+	void (*close)(void *impl);
+	int (*send)(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len);
+};
+
+extern const struct backend tls_backend; /* tls://HOST:PORT#KEY */
+extern const struct backend dir_backend; /* dir:PATH */
+
+/* Waits between attempts to reach the place: doubled from the first to the second,
+ * each shortened by a random part of up to a half, so that parties which lost it
+ * together do not come back together. */
+#define BACKEND_RETRY_MIN_MS 200
+#define BACKEND_RETRY_MAX_MS 15000
+
+void backend_online(struct rendezvous *r);
+void backend_offline(struct rendezvous *r, const char *why);
+void backend_message(struct rendezvous *r, const uint8_t *sealed, size_t len);
+
+#endif

@@ -1,0 +1,205 @@
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/resolve.h"
+#include "rendezvous/connector.h"
+
+struct attempt {
+	struct connector *owner;
+	union addr addr;
+	int fd; /* -1: not begun, or failed */
+	struct event *event;
+};
+
+struct connector {
+	struct event_base *base;
+	connector_done *done;
+	void *arg;
+	size_t first;
+	struct resolve *resolve;
+	struct event *next;    /* the head start is over */
+	struct event *timeout;
+	struct attempt attempts[RESOLVE_ADDRS_MAX];
+	size_t n, begun, failed;
+	char why[256];
+};
+
+static void begin_next(struct connector *c);
+
+static void
+attempt_close(struct attempt *a)
+{
+	if (a->event != NULL)
+		event_free(a->event);
+	a->event = NULL;
+	if (a->fd >= 0)
+		close(a->fd);
+	a->fd = -1;
+}
+
+void
+connector_cancel(struct connector *c)
+{
+	if (c == NULL)
+		return;
+	resolve_cancel(c->resolve);
+	for (size_t i = 0; i < c->begun; i++)
+		attempt_close(&c->attempts[i]);
+	if (c->next != NULL)
+		event_free(c->next);
+	if (c->timeout != NULL)
+		event_free(c->timeout);
+	free(c);
+}
+
+static void
+finish(struct connector *c, int fd)
+{
+	connector_done *done = c->done;
+	void *arg = c->arg;
+	char why[sizeof c->why];
+
+	memcpy(why, c->why, sizeof why);
+	connector_cancel(c);
+	done(arg, fd, fd >= 0 ? NULL : why);
+}
+
+/* The last one's reason is what the caller gets: the others were as bad. */
+static void
+attempt_failed(struct attempt *a, int error)
+{
+	struct connector *c = a->owner;
+	char text[ADDR_TEXT_BYTES];
+
+	attempt_close(a);
+	snprintf(c->why, sizeof c->why, "%s: %s", addr_format(&a->addr, text),
+		 strerror(error));
+	if (++c->failed == c->n)
+		finish(c, -1);
+	else if (c->begun < c->n)
+		begin_next(c);
+}
+
+static void
+on_connected(evutil_socket_t fd, short what, void *arg)
+{
+	struct attempt *a = arg;
+	socklen_t len = sizeof(int);
+	int error = 0;
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	if (error != 0) {
+		attempt_failed(a, error);
+		return;
+	}
+	a->fd = -1; /* handed over */
+	finish(a->owner, fd);
+}
+
+static int
+attempt_begin(struct connector *c, struct attempt *a)
+{
+	a->fd = socket(a->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (a->fd < 0)
+		return errno;
+	if (connect(a->fd, &a->addr.sa, addr_len(&a->addr)) != 0 && errno != EINPROGRESS)
+		return errno;
+	a->event = event_new(c->base, a->fd, EV_WRITE, on_connected, a);
+	if (a->event == NULL || event_add(a->event, NULL) != 0)
+		return ENOMEM;
+	return 0;
+}
+
+static void
+begin_next(struct connector *c)
+{
+	const struct timeval head_start = {0, CONNECTOR_HEAD_START_MS * 1000};
+	struct attempt *a = &c->attempts[c->begun++];
+	int error;
+
+	event_del(c->next);
+	if (c->begun < c->n)
+		event_add(c->next, &head_start);
+	error = attempt_begin(c, a);
+	if (error != 0)
+		attempt_failed(a, error);
+}
+
+static void
+on_head_start_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	begin_next(arg);
+}
+
+static void
+on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct connector *c = arg;
+
+	(void)fd;
+	(void)what;
+	snprintf(c->why, sizeof c->why, "no answer within %d s",
+		 CONNECTOR_TIMEOUT_MS / 1000);
+	finish(c, -1);
+}
+
+static void
+on_resolved(void *arg, const union addr *addrs, size_t n, const char *why)
+{
+	const struct timeval timeout = {CONNECTOR_TIMEOUT_MS / 1000,
+					CONNECTOR_TIMEOUT_MS % 1000 * 1000};
+	struct connector *c = arg;
+
+	c->resolve = NULL;
+	if (n == 0) {
+		snprintf(c->why, sizeof c->why, "the name cannot be resolved: %s", why);
+		finish(c, -1);
+		return;
+	}
+	c->n = n;
+	for (size_t i = 0; i < n; i++) {
+		c->attempts[i].owner = c;
+		c->attempts[i].fd = -1;
+		c->attempts[i].addr = addrs[(c->first + i) % n];
+	}
+	event_add(c->timeout, &timeout);
+	begin_next(c);
+}
+
+struct connector *
+connector_start(struct event_base *base, const char *host, uint16_t port, size_t first,
+		connector_done *done, void *arg, struct err *err)
+{
+	struct connector *c = calloc(1, sizeof *c);
+
+	if (c == NULL) {
+		err_sys(err, "cannot connect to %s", host);
+		return NULL;
+	}
+	c->base = base;
+	c->done = done;
+	c->arg = arg;
+	c->first = first;
+	c->next = evtimer_new(base, on_head_start_over, c);
+	c->timeout = evtimer_new(base, on_timeout, c);
+	if (c->next == NULL || c->timeout == NULL) {
+		err_set(err, "cannot connect to %s: out of memory", host);
+		goto fail;
+	}
+	c->resolve = resolve_start(base, host, port, on_resolved, c, err);
+	if (c->resolve == NULL)
+		goto fail;
+	return c;
+
+fail:
+	connector_cancel(c);
+	return NULL;
+}
