@@ -22,6 +22,7 @@ static const struct verb {
     {"wait", cmd_wait, "return when every party is connected"},
     {"status", cmd_status, "show what the proxy is connected to, and how"},
     {"ping", cmd_ping, "measure round trips to a party"},
+    {"rendezvous", cmd_rendezvous, "serve a mailbox where the parties find each other"},
 };
 
 #define N_VERBS (sizeof verbs / sizeof *verbs)
