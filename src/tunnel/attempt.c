@@ -1,0 +1,146 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "tunnel/attempt.h"
+
+struct attempt {
+	struct attempt_callbacks cb;
+	void *arg;
+	struct path *path;
+	uint32_t generation;
+	uint64_t started_ns;
+	bool ready;
+	bool failed;
+};
+
+static void
+on_bundle(void *arg, const struct path_bundle *b)
+{
+	struct attempt *a = arg;
+	struct signal_candidates m = {.generation = a->generation, .last = b->last};
+	uint8_t body[CONTACT_BODY_MAX];
+	int len;
+
+	snprintf(m.ufrag, sizeof m.ufrag, "%s", b->ufrag);
+	snprintf(m.pwd, sizeof m.pwd, "%s", b->pwd);
+	for (; m.n < b->n && m.n < SIGNAL_CANDIDATES_MAX; m.n++)
+		snprintf(m.candidate[m.n], sizeof m.candidate[m.n], "%s",
+			 b->candidate[m.n]);
+	len = signal_encode_candidates(&m, body, sizeof body);
+	if (len > 0)
+		a->cb.signal(a->arg, body, (size_t)len);
+}
+
+static void
+on_ready(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->ready = true;
+	a->cb.ready(a->arg, a);
+}
+
+static void
+on_failed(void *arg, const char *why)
+{
+	struct attempt *a = arg;
+
+	a->failed = true;
+	a->cb.failed(a->arg, a, why);
+}
+
+static void
+on_datagram(void *arg, uint8_t *data, size_t len)
+{
+	struct attempt *a = arg;
+
+	a->cb.datagram(a->arg, a, data, len);
+}
+
+static void
+on_writable(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->cb.writable(a->arg, a);
+}
+
+static const struct path_callbacks path_callbacks = {
+	.bundle = on_bundle,
+	.ready = on_ready,
+	.failed = on_failed,
+	.datagram = on_datagram,
+	.writable = on_writable,
+};
+
+struct attempt *
+attempt_new(struct path_context *ctx, const struct path_config *cfg, uint32_t generation,
+	    const struct attempt_callbacks *cb, void *arg, struct err *err)
+{
+	struct attempt *a = calloc(1, sizeof *a);
+
+	if (a == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	a->cb = *cb;
+	a->arg = arg;
+	a->generation = generation;
+	a->started_ns = clock_now_ns();
+	a->path = path_new(ctx, cfg, &path_callbacks, a, err);
+	if (a->path == NULL) {
+		free(a);
+		return NULL;
+	}
+	return a;
+}
+
+void
+attempt_free(struct attempt *a)
+{
+	if (a == NULL)
+		return;
+	path_free(a->path);
+	free(a);
+}
+
+int
+attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err *err)
+{
+	const char *line[SIGNAL_CANDIDATES_MAX];
+
+	for (size_t i = 0; i < m->n; i++)
+		line[i] = m->candidate[i];
+	return path_remote(a->path, m->ufrag, m->pwd, line, m->n, m->last, err);
+}
+
+struct path *
+attempt_path(const struct attempt *a)
+{
+	return a->path;
+}
+
+uint32_t
+attempt_generation(const struct attempt *a)
+{
+	return a->generation;
+}
+
+uint64_t
+attempt_started_ns(const struct attempt *a)
+{
+	return a->started_ns;
+}
+
+bool
+attempt_is_ready(const struct attempt *a)
+{
+	return a->ready && !a->failed;
+}
+
+bool
+attempt_has_failed(const struct attempt *a)
+{
+	return a->failed;
+}

@@ -1,0 +1,43 @@
+#ifndef MPCPROXY_TUNNEL_ATTEMPT_H
+#define MPCPROXY_TUNNEL_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "path/path.h"
+#include "rendezvous/signal.h"
+
+/*
+ * One ICE generation towards a peer: a path together with the number under which both
+ * sides speak of it in their sealed messages. The number is also the QUIC path's.
+ */
+struct attempt;
+
+struct attempt_callbacks {
+	/* Candidates for the other side, ready to be sealed. */
+	void (*signal)(void *arg, const uint8_t *body, size_t len);
+	/* The rest is path.h's; ${a} says which. */
+	void (*ready)(void *arg, struct attempt *a);
+	void (*failed)(void *arg, struct attempt *a, const char *why);
+	void (*datagram)(void *arg, struct attempt *a, uint8_t *data, size_t len);
+	void (*writable)(void *arg, struct attempt *a);
+};
+
+struct attempt *attempt_new(struct path_context *ctx, const struct path_config *cfg,
+			    uint32_t generation, const struct attempt_callbacks *cb,
+			    void *arg, struct err *err);
+/* Not from within a callback of its own. NULL is ignored. */
+void attempt_free(struct attempt *a);
+
+/* The other side's bundle of this generation. */
+int attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err *err);
+
+struct path *attempt_path(const struct attempt *a);
+uint32_t attempt_generation(const struct attempt *a);
+uint64_t attempt_started_ns(const struct attempt *a);
+/* A pair works, and the path has not failed since. */
+bool attempt_is_ready(const struct attempt *a);
+bool attempt_has_failed(const struct attempt *a);
+
+#endif

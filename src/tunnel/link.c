@@ -1,0 +1,914 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rendezvous/contact.h"
+#include "rendezvous/signal.h"
+#include "tunnel/attempt.h"
+#include "tunnel/link.h"
+#include "tunnel/turn.h"
+
+/* Between failed attempts: long enough not to load a relay or the rendezvous, short
+ * enough that a person who mends the network need not wait. */
+#define RETRY_FIRST_MS 500
+#define RETRY_MAX_MS   15000
+
+/* From an attempt's start, or the QUIC handshake's, until it is given up. ICE itself
+ * gives up earlier once it has the other side's candidates. */
+#define ATTEMPT_LIMIT_NS   (60 * NS_PER_S)
+#define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
+
+/* Keeps NAT mappings (RFC 4787, 4.3: 2 minutes at least, yet some keep 30 s) and tells
+ * a silent path. After three lost in a row, another path is looked for. */
+#define KEEP_ALIVE_NS (5 * NS_PER_S)
+#define SILENCE_NS    (16 * NS_PER_S)
+#define WATCH_S       2
+
+/* How long streams outlive a dead path. */
+#define OUTAGE_LIMIT_NS (30 * 60 * NS_PER_S)
+
+/* The QUIC long header of an Initial packet, version 1 (RFC 9000, 17.2.2); a client's
+ * fills a datagram of at least 1200 bytes (14.1). */
+#define INITIAL_DATAGRAM_MIN 1200
+
+/* A QUIC connection with the peer. There are at most two: the one in use, and one whose
+ * handshake is under way to replace it. */
+struct conn {
+	struct link *link;
+	struct quic *quic;
+	struct event *timer;
+	uint64_t started_ns;
+	bool over; /* ended() was called: to be freed outside its callbacks */
+	bool peer_left;
+	char why[200];
+};
+
+struct link {
+	struct link_config cfg;
+	struct link_callbacks cb;
+	void *arg;
+	const char *name; /* the peer's */
+	bool client;
+	bool online; /* some rendezvous is reachable */
+	bool silent;
+	bool peer_left; /* it shut down in good order: wait until it returns */
+	struct contact *contact;
+	uint32_t generation;    /* the newest attempt's */
+	struct attempt *active; /* carries ${current} */
+	struct attempt *next;   /* under negotiation; carries ${fresh} */
+	struct conn *current;   /* established, or NULL */
+	struct conn *fresh;     /* handshake under way, or NULL */
+	unsigned retry_ms;
+	struct event *retry;
+	struct event *contact_timer;
+	struct event *watch;
+	struct event *flush; /* only ever activated: runs before the loop waits again */
+	struct event *reap;  /* the same: frees what callbacks have ended */
+	uint64_t since_ns;
+	char last_error[ERR_TEXT_BYTES];
+};
+
+static void start_attempt(struct link *l);
+
+static void
+arm(struct event *timer, uint64_t when_ns)
+{
+	struct timeval tv;
+
+	if (when_ns == CLOCK_NEVER) {
+		event_del(timer);
+		return;
+	}
+	clock_until(&tv, when_ns, clock_now_ns());
+	event_add(timer, &tv);
+}
+
+static void
+retry_later(struct link *l)
+{
+	if (!l->client || event_pending(l->retry, EV_TIMEOUT, NULL))
+		return;
+	if (l->retry_ms == 0)
+		l->retry_ms = RETRY_FIRST_MS;
+	arm(l->retry, clock_now_ns() + l->retry_ms * NS_PER_MS);
+	l->retry_ms = l->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : l->retry_ms * 2;
+}
+
+static void
+retry_now(struct link *l)
+{
+	l->retry_ms = 0;
+	event_del(l->retry);
+	start_attempt(l);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	start_attempt(arg);
+}
+
+static void
+send_signal(struct link *l, enum signal_type type, const uint8_t *body, size_t len)
+{
+	contact_send(l->contact, (uint8_t)type, body, len, clock_now_ns());
+	arm(l->contact_timer, contact_expiry(l->contact));
+}
+
+/* Only the client starts generations; the server asks it to. */
+static void
+ask_for_restart(struct link *l)
+{
+	uint8_t body[64];
+	int len;
+
+	if (l->client || !contact_is_met(l->contact))
+		return;
+	len = signal_encode_restart(l->generation, body, sizeof body);
+	if (len > 0)
+		send_signal(l, SIGNAL_RESTART, body, (size_t)len);
+}
+
+static void
+conn_free(struct conn *c)
+{
+	if (c == NULL)
+		return;
+	if (c->quic != NULL)
+		quic_free(c->quic);
+	event_free(c->timer);
+	free(c);
+}
+
+/* End a connection from our side: its streams are told first, by ended(). */
+static void
+conn_close(struct conn *c, enum quic_code code, const char *why)
+{
+	if (c == NULL)
+		return;
+	if (!c->over)
+		quic_close(c->quic, code, why, clock_now_ns());
+	conn_free(c);
+}
+
+static void
+drop_next(struct link *l)
+{
+	struct conn *fresh = l->fresh;
+
+	l->fresh = NULL;
+	conn_close(fresh, QUIC_CODE_REPLACED, "given up");
+	attempt_free(l->next);
+	l->next = NULL;
+}
+
+static void
+drop_current(struct link *l, enum quic_code code, const char *why)
+{
+	struct conn *current = l->current;
+
+	if (current != NULL) {
+		l->current = NULL;
+		l->silent = false;
+		l->since_ns = clock_now_ns();
+		snprintf(l->last_error, sizeof l->last_error, "%s", why);
+		conn_close(current, code, why);
+		l->cb.down(l->arg, why);
+	}
+	attempt_free(l->active);
+	l->active = NULL;
+}
+
+static struct attempt *
+find_attempt(struct link *l, uint32_t generation)
+{
+	if (l->active != NULL && attempt_generation(l->active) == generation)
+		return l->active;
+	if (l->next != NULL && attempt_generation(l->next) == generation)
+		return l->next;
+	return NULL;
+}
+
+/* The path under negotiation has proved itself. */
+static void
+promote_next(struct link *l)
+{
+	attempt_free(l->active);
+	l->active = l->next;
+	l->next = NULL;
+	l->retry_ms = 0;
+	event_del(l->retry);
+}
+
+static size_t
+on_quic_send(void *arg, uint32_t path, const uint8_t *data, size_t len, size_t segment)
+{
+	struct conn *c = arg;
+	struct attempt *a = find_attempt(c->link, path);
+
+	/* A path that is gone loses what is sent on it, as any path may. */
+	if (a == NULL || attempt_has_failed(a))
+		return len;
+	return path_send(attempt_path(a), data, len, segment);
+}
+
+static void
+on_quic_timer(void *arg)
+{
+	struct conn *c = arg;
+
+	/* A first change comes from within quic_new(). */
+	if (c->quic != NULL)
+		arm(c->timer, quic_expiry(c->quic));
+}
+
+static void
+on_quic_expired(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (!c->over)
+		quic_expire(c->quic, clock_now_ns());
+	if (!c->over)
+		arm(c->timer, quic_expiry(c->quic));
+}
+
+static void
+on_quic_established(void *arg)
+{
+	struct conn *c = arg;
+	struct link *l = c->link;
+
+	if (c != l->fresh)
+		return;
+	l->fresh = NULL;
+	drop_current(l, QUIC_CODE_REPLACED, "replaced by a new connection");
+	l->current = c;
+	promote_next(l);
+	l->silent = false;
+	l->since_ns = clock_now_ns();
+	l->last_error[0] = '\0';
+	l->cb.up(l->arg);
+}
+
+static void
+on_quic_ended(void *arg, const struct quic_end *end)
+{
+	struct conn *c = arg;
+
+	c->over = true;
+	c->peer_left =
+	    end->by_peer && end->application && end->code == QUIC_CODE_SHUTDOWN;
+	snprintf(c->why, sizeof c->why, "%s",
+		 c->peer_left ? "the party's proxy has shut down" : end->text);
+	event_active(c->link->reap, EV_TIMEOUT, 0);
+}
+
+static void *
+on_quic_opened(void *arg, struct quic_stream *s)
+{
+	struct conn *c = arg;
+
+	return c == c->link->current ? c->link->cb.opened(c->link->arg, s) : NULL;
+}
+
+static void
+on_quic_data(void *sarg, const uint8_t *data, size_t len, bool fin)
+{
+	struct link_owner *o = sarg;
+
+	o->ops->data(o, data, len, fin);
+}
+
+static void
+on_quic_writable(void *sarg)
+{
+	struct link_owner *o = sarg;
+
+	o->ops->writable(o);
+}
+
+static void
+on_quic_sent(void *sarg)
+{
+	(void)sarg;
+}
+
+static void
+on_quic_reset(void *sarg, uint64_t code)
+{
+	struct link_owner *o = sarg;
+
+	o->ops->reset(o, code);
+}
+
+static void
+on_quic_stopped(void *sarg, uint64_t code)
+{
+	struct link_owner *o = sarg;
+
+	o->ops->stopped(o, code);
+}
+
+static void
+on_quic_closed(void *sarg, bool lost)
+{
+	struct link_owner *o = sarg;
+
+	o->ops->closed(o, lost);
+}
+
+static void
+on_quic_migrated(void *arg, uint32_t path, bool ok)
+{
+	struct conn *c = arg;
+	struct link *l = c->link;
+
+	if (l->next == NULL || attempt_generation(l->next) != path || c != l->current)
+		return;
+	log_debug("peer=%s generation=%u migration %s", l->name, path,
+		  ok ? "done" : "failed");
+	if (ok)
+		promote_next(l);
+	else
+		event_active(l->reap, EV_TIMEOUT, 0);
+}
+
+static const struct quic_callbacks quic_callbacks = {
+	.send = on_quic_send,
+	.timer = on_quic_timer,
+	.established = on_quic_established,
+	.ended = on_quic_ended,
+	.stream_opened = on_quic_opened,
+	.stream_data = on_quic_data,
+	.stream_writable = on_quic_writable,
+	.stream_sent = on_quic_sent,
+	.stream_reset = on_quic_reset,
+	.stream_stopped = on_quic_stopped,
+	.stream_closed = on_quic_closed,
+	.migrated = on_quic_migrated,
+};
+
+/* Begin a handshake on ${next}. */
+static void
+start_conn(struct link *l)
+{
+	const struct party *party = &l->cfg.session->parties[l->cfg.peer];
+	struct quic_config cfg = {
+		.server = !l->client,
+		.ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
+		.peer = party->key,
+		.path = attempt_generation(l->next),
+		.idle_ns = OUTAGE_LIMIT_NS,
+		.keep_alive_ns = KEEP_ALIVE_NS,
+	};
+	struct conn *c = calloc(1, sizeof *c);
+	struct err err;
+
+	if (c == NULL)
+		return;
+	c->link = l;
+	c->started_ns = clock_now_ns();
+	c->timer = evtimer_new(l->cfg.base, on_quic_expired, c);
+	if (c->timer == NULL) {
+		free(c);
+		return;
+	}
+	c->quic = quic_new(&cfg, &quic_callbacks, c, c->started_ns, &err);
+	if (c->quic == NULL) {
+		log_error("peer=%s cannot start a connection: %s", l->name, err.text);
+		conn_free(c);
+		return;
+	}
+	l->fresh = c;
+	arm(c->timer, quic_expiry(c->quic));
+	link_flush_soon(l);
+}
+
+static bool
+is_initial(const uint8_t *data, size_t len)
+{
+	static const uint8_t version_1[4] = {0, 0, 0, 1};
+
+	return len >= INITIAL_DATAGRAM_MIN && (data[0] & 0xf0) == 0xc0 &&
+	       memcmp(data + 1, version_1, sizeof version_1) == 0;
+}
+
+static void
+receive(struct link *l, struct conn *c, uint32_t generation, uint8_t *data, size_t len)
+{
+	if (c == NULL || c->over)
+		return;
+	quic_receive(c->quic, generation, data, len, true, clock_now_ns());
+	/* What there is to send goes out once for all datagrams of this wake-up. */
+	link_flush_soon(l);
+}
+
+static void
+on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
+{
+	struct link *l = arg;
+	uint32_t generation = attempt_generation(a);
+	struct quic_info info;
+
+	if (a == l->active) {
+		receive(l, l->current, generation, data, len);
+		return;
+	}
+	if (a != l->next)
+		return;
+	/* A client that still has its connection migrates it; one that has not starts
+	 * anew, while we may believe in the old one: both are served, and only a
+	 * handshake that succeeds replaces what is established. */
+	if (!l->client && l->fresh == NULL && is_initial(data, len))
+		start_conn(l);
+	if (l->fresh != NULL) {
+		receive(l, l->fresh, generation, data, len);
+		return;
+	}
+	receive(l, l->current, generation, data, len);
+	if (!l->client && l->current != NULL && !l->current->over) {
+		quic_get_info(l->current->quic, &info);
+		if (info.path == generation)
+			promote_next(l);
+	}
+}
+
+static void
+on_writable(void *arg, struct attempt *a)
+{
+	(void)a;
+	link_flush_soon(arg);
+}
+
+static void
+on_ready(void *arg, struct attempt *a)
+{
+	struct link *l = arg;
+
+	log_debug("peer=%s generation=%u a candidate pair works", l->name,
+		  attempt_generation(a));
+	if (a == l->next && l->client && l->fresh == NULL) {
+		if (l->current == NULL)
+			start_conn(l);
+		else if (!l->current->over &&
+			 quic_migrate(l->current->quic, attempt_generation(a),
+				      clock_now_ns()) != 0)
+			event_active(l->reap, EV_TIMEOUT, 0);
+	}
+	link_flush_soon(l);
+}
+
+static void
+on_failed(void *arg, struct attempt *a, const char *why)
+{
+	struct link *l = arg;
+
+	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a), why);
+	snprintf(l->last_error, sizeof l->last_error, "no path: %s", why);
+	event_active(l->reap, EV_TIMEOUT, 0);
+}
+
+static void
+on_local_candidates(void *arg, const uint8_t *body, size_t len)
+{
+	send_signal(arg, SIGNAL_CANDIDATES, body, len);
+}
+
+static const struct attempt_callbacks attempt_callbacks = {
+	.signal = on_local_candidates,
+	.ready = on_ready,
+	.failed = on_failed,
+	.datagram = on_datagram,
+	.writable = on_writable,
+};
+
+/* What the path may use besides the session's servers. */
+static void
+set_turn_credentials(const struct local *local, struct path_config *cfg,
+		     char user[TURN_USER_BYTES], char password[TURN_PASSWORD_BYTES])
+{
+	cfg->turn_user = local->turn_user;
+	cfg->turn_password = local->turn_password;
+	if (local->turn_secret != NULL &&
+	    turn_credentials(local->turn_secret, (int64_t)time(NULL), user, password) ==
+		0) {
+		cfg->turn_user = user;
+		cfg->turn_password = password;
+	}
+}
+
+/* Negotiate a path under ${generation}, in place of one under negotiation. */
+static void
+begin(struct link *l, uint32_t generation)
+{
+	const struct session *s = l->cfg.session;
+	const struct party *party = &s->parties[l->cfg.peer];
+	struct path_config cfg = {
+		.controlling = l->client,
+		.policy = party->policy != PATH_ANY ? party->policy : s->policy,
+		.session = s,
+		.upnp = l->cfg.local->upnp,
+	};
+	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
+	struct err err;
+
+	set_turn_credentials(l->cfg.local, &cfg, user, password);
+	drop_next(l);
+	contact_clear(l->contact);
+	l->generation = generation;
+	l->next = attempt_new(l->cfg.path_ctx, &cfg, generation, &attempt_callbacks, l,
+			      &err);
+	if (l->next == NULL) {
+		log_error("peer=%s cannot gather candidates: %s", l->name, err.text);
+		snprintf(l->last_error, sizeof l->last_error, "%s", err.text);
+		retry_later(l);
+	}
+}
+
+static void
+start_attempt(struct link *l)
+{
+	/* Without a rendezvous or a peer behind it there is nobody to negotiate with;
+	 * the return of either starts an attempt at once. */
+	if (!l->client || !l->online || !contact_is_met(l->contact) || l->peer_left)
+		return;
+	begin(l, l->generation + 1);
+}
+
+/* Free what has ended, and start again. Runs outside everybody's callbacks. */
+static void
+on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+	char why[200];
+
+	(void)fd;
+	(void)what;
+	if (l->current != NULL && l->current->over) {
+		snprintf(why, sizeof why, "%s", l->current->why);
+		l->peer_left = l->current->peer_left;
+		if (l->peer_left)
+			contact_forget(l->contact);
+		drop_current(l, QUIC_CODE_NONE, why);
+		ask_for_restart(l);
+		retry_later(l);
+	}
+	if (l->fresh != NULL && l->fresh->over) {
+		log_warn("peer=%s the handshake failed: %s", l->name, l->fresh->why);
+		snprintf(l->last_error, sizeof l->last_error, "%s", l->fresh->why);
+		drop_next(l);
+		retry_later(l);
+	}
+	if (l->next != NULL && attempt_has_failed(l->next)) {
+		drop_next(l);
+		retry_later(l);
+	}
+	if (l->active != NULL && attempt_has_failed(l->active)) {
+		ask_for_restart(l);
+		retry_later(l);
+	}
+}
+
+static void
+watch_silence(struct link *l, uint64_t now)
+{
+	struct quic_info info;
+	bool silent;
+
+	quic_get_info(l->current->quic, &info);
+	silent = now - info.last_received_ns > SILENCE_NS;
+	if (silent && !l->silent) {
+		log_warn("peer=%s nothing heard for %llu s, looking for another path",
+			 l->name, (unsigned long long)(SILENCE_NS / NS_PER_S));
+		ask_for_restart(l);
+	} else if (!silent && l->silent) {
+		log_info("peer=%s heard again", l->name);
+	}
+	l->silent = silent;
+	if (silent && l->next == NULL)
+		retry_later(l);
+}
+
+static void
+on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+	uint64_t now = clock_now_ns();
+
+	(void)fd;
+	(void)what;
+	if (l->current != NULL && !l->current->over)
+		watch_silence(l, now);
+	if ((l->fresh != NULL && now - l->fresh->started_ns > HANDSHAKE_LIMIT_NS) ||
+	    (l->next != NULL && now - attempt_started_ns(l->next) > ATTEMPT_LIMIT_NS)) {
+		if (l->fresh != NULL)
+			snprintf(l->last_error, sizeof l->last_error,
+				 "the QUIC handshake was not answered");
+		drop_next(l);
+		retry_later(l);
+	}
+}
+
+static void
+on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+	uint64_t now = clock_now_ns();
+
+	(void)fd;
+	(void)what;
+	if (l->current != NULL && !l->current->over)
+		quic_flush(l->current->quic, now);
+	if (l->fresh != NULL && !l->fresh->over)
+		quic_flush(l->fresh->quic, now);
+}
+
+static void
+on_contact_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+
+	(void)fd;
+	(void)what;
+	contact_tick(l->contact, clock_now_ns());
+	arm(l->contact_timer, contact_expiry(l->contact));
+}
+
+static void
+on_contact_send(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct link *l = arg;
+
+	l->cb.send(l->arg, sealed, len);
+}
+
+static void
+on_met(void *arg, bool replaced)
+{
+	struct link *l = arg;
+
+	log_debug("peer=%s met%s", l->name, replaced ? " again, a new life" : "");
+	l->peer_left = false;
+	if (replaced) {
+		drop_next(l);
+		drop_current(l, QUIC_CODE_REPLACED,
+			     "the party's proxy was started again");
+	}
+	/* The server's number is whatever the client's next message says. */
+	if (!l->client)
+		l->generation = 0;
+	retry_now(l);
+}
+
+static void
+on_candidates(struct link *l, const uint8_t *body, size_t len)
+{
+	struct signal_candidates m;
+	struct attempt *a;
+	struct err err;
+
+	if (signal_decode_candidates(&m, body, len) != 0) {
+		log_warn("peer=%s sent candidates that do not parse, ignored", l->name);
+		return;
+	}
+	if (!l->client && m.generation > l->generation)
+		begin(l, m.generation);
+	a = find_attempt(l, m.generation);
+	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, &m, &err) != 0)
+		log_warn("peer=%s its candidates are refused: %s", l->name, err.text);
+}
+
+static void
+on_contact_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
+{
+	struct link *l = arg;
+	uint32_t generation;
+
+	switch (type) {
+	case SIGNAL_CANDIDATES:
+		on_candidates(l, body, len);
+		break;
+	case SIGNAL_RESTART:
+		if (!l->client || signal_decode_restart(&generation, body, len) != 0)
+			break;
+		/* An attempt that is newer than the complaint answers it. */
+		if (generation >= l->generation && l->next == NULL)
+			retry_later(l);
+		break;
+	default:
+		log_debug("peer=%s sent a message of unknown type %u", l->name, type);
+		break;
+	}
+}
+
+static bool
+on_heard(void *arg, uint64_t since_ns)
+{
+	struct link *l = arg;
+	struct quic_info info;
+
+	if (l->current == NULL || l->current->over)
+		return false;
+	quic_get_info(l->current->quic, &info);
+	return info.last_received_ns >= since_ns;
+}
+
+static void
+on_refused(void *arg)
+{
+	struct link *l = arg;
+
+	l->cb.second_copy(l->arg);
+}
+
+static void
+on_roster_differs(void *arg)
+{
+	struct link *l = arg;
+
+	log_error("peer=%s has a different session.ini: names, keys or their order differ; "
+		  "give every party the same file",
+		  l->name);
+	snprintf(l->last_error, sizeof l->last_error, "its session.ini differs from ours");
+}
+
+static const struct contact_callbacks contact_callbacks = {
+	.send = on_contact_send,
+	.met = on_met,
+	.message = on_contact_message,
+	.heard = on_heard,
+	.refused = on_refused,
+	.roster_differs = on_roster_differs,
+};
+
+static int
+make_events(struct link *l)
+{
+	struct timeval every = {.tv_sec = WATCH_S};
+
+	l->retry = evtimer_new(l->cfg.base, on_retry, l);
+	l->contact_timer = evtimer_new(l->cfg.base, on_contact_timer, l);
+	l->watch = event_new(l->cfg.base, -1, EV_PERSIST, on_watch, l);
+	l->flush = evtimer_new(l->cfg.base, on_flush, l);
+	l->reap = evtimer_new(l->cfg.base, on_reap, l);
+	if (l->retry == NULL || l->contact_timer == NULL || l->watch == NULL ||
+	    l->flush == NULL || l->reap == NULL)
+		return -1;
+	return event_add(l->watch, &every);
+}
+
+static void
+free_event(struct event *e)
+{
+	if (e != NULL)
+		event_free(e);
+}
+
+static void
+link_destroy(struct link *l)
+{
+	free_event(l->retry);
+	free_event(l->contact_timer);
+	free_event(l->watch);
+	free_event(l->flush);
+	free_event(l->reap);
+	contact_free(l->contact);
+	free(l);
+}
+
+struct link *
+link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *arg,
+	 struct err *err)
+{
+	struct link *l = calloc(1, sizeof *l);
+	struct contact_config contact_cfg = {
+		.self = cfg->identity,
+		.peer = cfg->session->parties[cfg->peer].key,
+		.session_name = cfg->session->name,
+		.roster_digest = cfg->session->roster_digest,
+		.incarnation = cfg->incarnation,
+	};
+
+	if (l == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	l->cfg = *cfg;
+	l->cb = *cb;
+	l->arg = arg;
+	l->name = cfg->session->parties[cfg->peer].name;
+	l->client = cfg->self < cfg->peer;
+	l->since_ns = clock_now_ns();
+	l->contact = contact_new(&contact_cfg, &contact_callbacks, l, err);
+	if (l->contact == NULL)
+		goto err1;
+	if (make_events(l) != 0) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
+	return l;
+
+err1:
+	link_destroy(l);
+	return NULL;
+}
+
+void
+link_free(struct link *l)
+{
+	struct conn *current;
+
+	if (l == NULL)
+		return;
+	current = l->current;
+	drop_next(l);
+	l->current = NULL;
+	/* Streams have been ended by their owners before this. */
+	conn_close(current, QUIC_CODE_SHUTDOWN, "shutting down");
+	attempt_free(l->active);
+	link_destroy(l);
+}
+
+void
+link_rendezvous(struct link *l, bool online)
+{
+	l->online = online;
+	if (online) {
+		contact_online(l->contact, clock_now_ns());
+		if (l->current == NULL && l->next == NULL)
+			retry_now(l);
+	} else {
+		contact_offline(l->contact);
+	}
+	arm(l->contact_timer, contact_expiry(l->contact));
+}
+
+void
+link_sealed(struct link *l, const uint8_t *sealed, size_t len)
+{
+	struct err err;
+
+	if (contact_receive(l->contact, sealed, len, clock_now_ns(), &err) != 0)
+		log_debug("peer=%s a message is ignored: %s", l->name, err.text);
+	arm(l->contact_timer, contact_expiry(l->contact));
+}
+
+bool
+link_is_up(const struct link *l)
+{
+	return l->current != NULL && !l->current->over;
+}
+
+struct quic_stream *
+link_open_stream(struct link *l, struct link_owner *owner)
+{
+	return link_is_up(l) ? quic_stream_open(l->current->quic, owner) : NULL;
+}
+
+void
+link_flush_soon(struct link *l)
+{
+	event_active(l->flush, EV_TIMEOUT, 0);
+}
+
+static const char *
+state_text(const struct link *l)
+{
+	if (l->current != NULL)
+		return l->silent ? "connected, but silent" : "connected";
+	if (l->fresh != NULL)
+		return "handshake";
+	if (l->next != NULL)
+		return "checking candidate pairs";
+	if (l->peer_left)
+		return "has shut down";
+	if (!l->online)
+		return "no rendezvous";
+	return contact_is_met(l->contact) ? "about to try again" : "not seen yet";
+}
+
+void
+link_get_info(const struct link *l, struct link_info *info)
+{
+	const struct attempt *a = l->active != NULL ? l->active : l->next;
+
+	memset(info, 0, sizeof *info);
+	info->up = link_is_up(l);
+	info->since_ns = l->since_ns;
+	info->state = state_text(l);
+	info->last_error = l->last_error;
+	if (a != NULL && attempt_is_ready(a)) {
+		info->has_path = true;
+		path_get_info(attempt_path(a), &info->path);
+	}
+	if (l->current != NULL)
+		quic_get_info(l->current->quic, &info->quic);
+}

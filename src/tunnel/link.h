@@ -1,0 +1,91 @@
+#ifndef MPCPROXY_TUNNEL_LINK_H
+#define MPCPROXY_TUNNEL_LINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+#include <openssl/ssl.h>
+
+#include "base/err.h"
+#include "path/path.h"
+#include "quic/quic.h"
+#include "session/identity.h"
+#include "session/local.h"
+#include "session/session.h"
+
+/*
+ * The connection to one party: from the first sealed message through ICE to an
+ * authenticated QUIC connection, again and again until it stands, and again when it is
+ * lost. The party with the smaller index is the ICE controlling agent and QUIC client
+ * and counts the generations; the other one answers under the same number.
+ */
+struct link;
+
+struct link_config {
+	struct event_base *base;
+	struct path_context *path_ctx;
+	SSL_CTX *client_ctx, *server_ctx;
+	const struct session *session;
+	const struct local *local;
+	const struct identity *identity;
+	const uint8_t *incarnation; /* contact.h */
+	size_t self, peer;          /* indices */
+};
+
+/* What a stream's owner is told; every owner begins with a pointer to its table. The
+ * meaning is quic.h's. */
+struct link_stream_ops {
+	void (*data)(void *owner, const uint8_t *data, size_t len, bool fin);
+	void (*writable)(void *owner);
+	void (*reset)(void *owner, uint64_t code);
+	void (*stopped)(void *owner, uint64_t code);
+	void (*closed)(void *owner, bool lost);
+};
+
+struct link_owner {
+	const struct link_stream_ops *ops;
+};
+
+struct link_callbacks {
+	/* Leave sealed bytes in the peer's box, at every rendezvous. */
+	void (*send)(void *arg, const uint8_t *sealed, size_t len);
+	/* Both ends are authenticated; streams can be opened. */
+	void (*up)(void *arg);
+	/* The connection is gone, and all its streams before it. ${why} is a phrase. */
+	void (*down)(void *arg, const char *why);
+	/* The peer opened a stream; the owner for it, or NULL to refuse it. */
+	struct link_owner *(*opened)(void *arg, struct quic_stream *s);
+	/* Another process runs with our identity: we are the second copy. */
+	void (*second_copy)(void *arg);
+};
+
+struct link *link_new(const struct link_config *cfg, const struct link_callbacks *cb,
+		      void *arg, struct err *err);
+/* Ends the connection, telling the peer that we shut down. Calls nothing back. */
+void link_free(struct link *l);
+
+/* A rendezvous became reachable, or the last one unreachable. */
+void link_rendezvous(struct link *l, bool online);
+/* Sealed bytes that name this peer as their sender. */
+void link_sealed(struct link *l, const uint8_t *sealed, size_t len);
+
+bool link_is_up(const struct link *l);
+/* NULL when the link is down or the peer allows no more streams now. */
+struct quic_stream *link_open_stream(struct link *l, struct link_owner *owner);
+/* Send what streams have written, before the event loop waits again. */
+void link_flush_soon(struct link *l);
+
+struct link_info {
+	bool up;
+	uint64_t since_ns;       /* of the last change of ${up}, or the start */
+	const char *state;       /* a word or two for status */
+	bool has_path;
+	struct path_info path;
+	struct quic_info quic;
+	const char *last_error;  /* "" for none */
+};
+void link_get_info(const struct link *l, struct link_info *info);
+
+#endif

@@ -1,0 +1,185 @@
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "tunnel/listener.h"
+#include "tunnel/owner.h"
+
+#define BACKLOG 4096
+
+/* How long accepting pauses when there are no descriptors left. */
+#define PAUSE_MS 100
+
+struct listener {
+	struct event *readable;
+	struct event *resume;
+	int fd;
+	char what[96];
+	char text[ADDR_TEXT_BYTES];
+	struct log_gate gate;
+	listener_accepted *accepted;
+	void *arg;
+};
+
+static void
+warn(struct listener *l, const char *why)
+{
+	unsigned hidden;
+
+	if (!log_gate_pass(&l->gate, (long long)clock_now_ns(), &hidden))
+		return;
+	if (hidden > 0)
+		log_warn("listen=%s %s (and %u more like it)", l->text, why, hidden);
+	else
+		log_warn("listen=%s %s", l->text, why);
+}
+
+static void
+admit(struct listener *l, int fd)
+{
+	char why[ERR_TEXT_BYTES + 64];
+	struct err err;
+	int on = 1;
+
+	if (owner_check_client(fd, &err) != 0) {
+		snprintf(why, sizeof why, "refused a local connection: %s", err.text);
+		warn(l, why);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	l->accepted(l->arg, fd);
+}
+
+/* Whether ${error} from accept4() is one connection's own trouble. */
+static bool
+is_passing(int error)
+{
+	return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
+}
+
+static void
+on_readable(evutil_socket_t lfd, short what, void *arg)
+{
+	struct listener *l = arg;
+	struct timeval tv = {.tv_usec = PAUSE_MS * 1000};
+	char why[256];
+
+	(void)what;
+	for (int i = 0; i < LISTENER_BATCH; i++) {
+		int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			admit(l, fd);
+			continue;
+		}
+		if (errno == EAGAIN)
+			return;
+		if (is_passing(errno))
+			continue;
+		snprintf(why, sizeof why,
+			 "cannot accept connections %s for now: %s (raise the limit of "
+			 "open files: ulimit -n)",
+			 l->what, strerror(errno));
+		warn(l, why);
+		event_del(l->readable);
+		event_add(l->resume, &tv);
+		return;
+	}
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	(void)fd;
+	(void)what;
+	event_add(l->readable, NULL);
+}
+
+static int
+bind_socket(const union addr *at, const char *what, struct err *err)
+{
+	char text[ADDR_TEXT_BYTES];
+	int on = 1;
+	int fd;
+
+	addr_format(at, text);
+	fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_sys(err, "%s: cannot listen %s", text, what);
+	/* Connections of an earlier run in TIME_WAIT must not keep us from starting. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (bind(fd, &at->sa, addr_len(at)) != 0 || listen(fd, BACKLOG) != 0) {
+		if (errno == EADDRINUSE)
+			err_set(err,
+				"%s: the port is in use; it is needed %s: end the program "
+				"that has it (ss -ltnp shows it), or choose other ports "
+				"with -b or base-port",
+				text, what);
+		else
+			err_sys(err, "%s: cannot listen %s", text, what);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct listener *
+listener_new(struct event_base *base, const union addr *at, const char *what,
+	     listener_accepted *accepted, void *arg, struct err *err)
+{
+	struct listener *l = calloc(1, sizeof *l);
+
+	if (l == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	snprintf(l->what, sizeof l->what, "%s", what);
+	addr_format(at, l->text);
+	l->accepted = accepted;
+	l->arg = arg;
+	l->fd = bind_socket(at, what, err);
+	if (l->fd < 0)
+		goto err1;
+	l->readable = event_new(base, l->fd, EV_READ | EV_PERSIST, on_readable, l);
+	l->resume = evtimer_new(base, on_resume, l);
+	if (l->readable == NULL || l->resume == NULL) {
+		err_set(err, "out of memory");
+		goto err2;
+	}
+	return l;
+
+err2:
+	if (l->readable != NULL)
+		event_free(l->readable);
+	if (l->resume != NULL)
+		event_free(l->resume);
+	close(l->fd);
+err1:
+	free(l);
+	return NULL;
+}
+
+void
+listener_start(struct listener *l)
+{
+	event_add(l->readable, NULL);
+}
+
+void
+listener_free(struct listener *l)
+{
+	if (l == NULL)
+		return;
+	event_free(l->readable);
+	event_free(l->resume);
+	close(l->fd);
+	free(l);
+}

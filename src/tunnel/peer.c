@@ -1,0 +1,485 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "tunnel/listener.h"
+#include "tunnel/peer.h"
+#include "tunnel/stream.h"
+
+/* When the peer allows no further streams now, ask again after this long. */
+#define CREDIT_RETRY_MS 50
+
+enum direction { OPENED, ACCEPTED };
+
+/* A local port that leads to a port the peer exposes. */
+struct port {
+	struct peer *peer;
+	struct listener *listener;
+	uint16_t remote;
+};
+
+struct peer {
+	struct link_config cfg;
+	struct peer_callbacks cb;
+	void *arg;
+	const char *name;
+	struct link *link;
+	struct listener *mpyc; /* for our own MPyC program; NULL when it never dials */
+	struct port *ports;
+	size_t n_ports;
+	bool closing; /* takes no new streams */
+
+	struct stream_list all;
+	struct stream_list waiting_ports;   /* for the link */
+	struct stream_list waiting_mpyc[2]; /* by direction, for their turn */
+	struct stream *live_mpyc[2];        /* whose turn it is */
+	struct event *credit;
+	size_t n_streams[2];
+	uint64_t bytes_sent, bytes_received;
+	struct log_gate gate;
+};
+
+static enum direction
+direction(const struct stream *s)
+{
+	return stream_is_opener(s) ? OPENED : ACCEPTED;
+}
+
+/* --- queues --- */
+
+static void
+enqueue(struct stream_list *queue, struct stream *s, bool first)
+{
+	struct stream_links *links = stream_links(s);
+
+	if (first)
+		TAILQ_INSERT_HEAD(queue, links, waiting);
+	else
+		TAILQ_INSERT_TAIL(queue, links, waiting);
+	links->queue = queue;
+}
+
+static struct stream *
+dequeue(struct stream_list *queue)
+{
+	struct stream_links *links = TAILQ_FIRST(queue);
+
+	TAILQ_REMOVE(queue, links, waiting);
+	links->queue = NULL;
+	return links->stream;
+}
+
+/* Let the first of ${queue} proceed; -1 when it cannot now. */
+static int
+proceed_first(struct peer *p, struct stream_list *queue)
+{
+	struct timeval tv = {.tv_usec = CREDIT_RETRY_MS * 1000};
+	struct stream *s = dequeue(queue);
+
+	if (stream_proceed(s) == 0)
+		return 0;
+	enqueue(queue, s, true);
+	event_add(p->credit, &tv);
+	return -1;
+}
+
+/* Whoever has waited and need not any more. */
+static void
+advance(struct peer *p)
+{
+	for (enum direction d = OPENED; d <= ACCEPTED; d++) {
+		struct stream_list *queue = &p->waiting_mpyc[d];
+
+		if (p->live_mpyc[d] != NULL || TAILQ_EMPTY(queue) ||
+		    (d == OPENED && !link_is_up(p->link)))
+			continue;
+		p->live_mpyc[d] = TAILQ_FIRST(queue)->stream;
+		if (proceed_first(p, queue) != 0)
+			p->live_mpyc[d] = NULL;
+	}
+	while (link_is_up(p->link) && !TAILQ_EMPTY(&p->waiting_ports))
+		if (proceed_first(p, &p->waiting_ports) != 0)
+			break;
+}
+
+static void
+on_credit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	advance(arg);
+}
+
+static void
+refusal(struct peer *p, const char *why)
+{
+	unsigned hidden;
+
+	if (log_gate_pass(&p->gate, (long long)clock_now_ns(), &hidden))
+		log_warn("peer=%s a stream is refused: %s", p->name, why);
+}
+
+int
+peer_add(struct peer *p, struct stream *s)
+{
+	struct stream_links *links = stream_links(s);
+
+	if (p->closing) {
+		refusal(p, "this proxy is shutting down");
+		return -1;
+	}
+	if (p->n_streams[direction(s)] >= PEER_STREAMS_MAX) {
+		refusal(p, "there are too many");
+		return -1;
+	}
+	p->n_streams[direction(s)]++;
+	links->stream = s;
+	TAILQ_INSERT_TAIL(&p->all, links, all);
+	return 0;
+}
+
+int
+peer_admit_mpyc(struct peer *p, struct stream *s)
+{
+	size_t n = 0;
+	struct stream_links *links;
+
+	TAILQ_FOREACH(links, &p->all, all)
+		if (stream_is_mpyc(links->stream) && direction(links->stream) == direction(s))
+			n++;
+	/* ${s} is among them. */
+	if (n <= PEER_MPYC_HELD_MAX + 1)
+		return 0;
+	refusal(p, "too many MPyC connections wait already; end the programs that made them");
+	return -1;
+}
+
+void
+peer_wait(struct peer *p, struct stream *s)
+{
+	enum direction d = direction(s);
+
+	/* One that waits again on a new link keeps its turn. */
+	enqueue(stream_is_mpyc(s) ? &p->waiting_mpyc[d] : &p->waiting_ports, s,
+		p->live_mpyc[d] == s);
+	if (p->live_mpyc[d] == s)
+		p->live_mpyc[d] = NULL;
+	else if (p->live_mpyc[d] != NULL && stream_is_mpyc(s))
+		log_info("peer=%s an MPyC connection waits until the one before it has "
+			 "ended",
+			 p->name);
+	else if (stream_is_opener(s) && !link_is_up(p->link))
+		log_info("peer=%s a connection is held until %s is connected", p->name,
+			 p->name);
+	advance(p);
+}
+
+void
+peer_remove(struct peer *p, struct stream *s)
+{
+	struct stream_links *links = stream_links(s);
+	enum direction d = direction(s);
+
+	if (links->stream == NULL)
+		return;
+	if (links->queue != NULL)
+		TAILQ_REMOVE(links->queue, links, waiting);
+	TAILQ_REMOVE(&p->all, links, all);
+	links->stream = NULL;
+	p->n_streams[d]--;
+	if (p->live_mpyc[d] == s) {
+		p->live_mpyc[d] = NULL;
+		/* Not from here: ${s} is half gone, and its successor may call back. */
+		event_active(p->credit, EV_TIMEOUT, 0);
+	}
+}
+
+void
+peer_count(struct peer *p, size_t sent, size_t received)
+{
+	p->bytes_sent += sent;
+	p->bytes_received += received;
+}
+
+/* --- the link --- */
+
+static void
+on_send(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct peer *p = arg;
+
+	p->cb.send(p->arg, p->cfg.peer, sealed, len);
+}
+
+static void
+on_up(void *arg)
+{
+	struct peer *p = arg;
+	struct link_info info;
+	char local[ADDR_TEXT_BYTES], remote[ADDR_TEXT_BYTES];
+
+	link_get_info(p->link, &info);
+	if (info.has_path)
+		log_info("peer=%s path=%s local=%s:%s remote=%s:%s connected", p->name,
+			 info.path.relayed ? "relay" : "direct",
+			 path_candidate_type_name(info.path.local_type),
+			 addr_format(&info.path.local, local),
+			 path_candidate_type_name(info.path.remote_type),
+			 addr_format(&info.path.remote, remote));
+	else
+		log_info("peer=%s connected", p->name);
+	advance(p);
+	p->cb.changed(p->arg);
+}
+
+static void
+on_down(void *arg, const char *why)
+{
+	struct peer *p = arg;
+
+	log_warn("peer=%s disconnected: %s", p->name, why);
+	p->cb.changed(p->arg);
+}
+
+static struct link_owner *
+on_opened(void *arg, struct quic_stream *qs)
+{
+	struct stream *s = stream_accept(arg, qs);
+
+	return s == NULL ? NULL : stream_owner(s);
+}
+
+static void
+on_second_copy(void *arg)
+{
+	struct peer *p = arg;
+
+	p->cb.second_copy(p->arg);
+}
+
+static const struct link_callbacks link_callbacks = {
+	.send = on_send,
+	.up = on_up,
+	.down = on_down,
+	.opened = on_opened,
+	.second_copy = on_second_copy,
+};
+
+/* --- local ports --- */
+
+static void
+on_mpyc_accepted(void *arg, int fd)
+{
+	stream_open_mpyc(arg, fd);
+}
+
+static void
+on_port_accepted(void *arg, int fd)
+{
+	struct port *port = arg;
+
+	stream_open_port(port->peer, fd, port->remote, false);
+}
+
+void
+peer_open_port(struct peer *p, int fd, uint16_t port, bool socks)
+{
+	stream_open_port(p, fd, port, socks);
+}
+
+static int
+bind_mpyc(struct peer *p, struct err *err)
+{
+	union addr at;
+	char what[96];
+
+	/* MPyC dials parties with a larger index only; it expects the others to dial. */
+	if (p->cfg.peer < p->cfg.self)
+		return 0;
+	addr_parse(&at, "127.0.0.1", (uint16_t)(p->cfg.local->base_port + p->cfg.peer));
+	snprintf(what, sizeof what, "for MPyC's connection to %s", p->name);
+	p->mpyc = listener_new(p->cfg.base, &at, what, on_mpyc_accepted, p, err);
+	return p->mpyc == NULL ? -1 : 0;
+}
+
+static int
+bind_ports(struct peer *p, struct err *err)
+{
+	const struct local *l = p->cfg.local;
+	union addr at;
+	char what[96];
+
+	p->ports = calloc(l->n_forward + 1, sizeof *p->ports);
+	if (p->ports == NULL)
+		return err_set(err, "out of memory");
+	for (size_t i = 0; i < l->n_forward; i++) {
+		const struct forward *f = &l->forward[i];
+		struct port *port = &p->ports[p->n_ports];
+
+		if (f->party != p->cfg.peer)
+			continue;
+		port->peer = p;
+		port->remote = f->port;
+		addr_parse(&at, "127.0.0.1", f->local_port);
+		snprintf(what, sizeof what, "to forward to %s:%u", p->name, f->port);
+		port->listener =
+		    listener_new(p->cfg.base, &at, what, on_port_accepted, port, err);
+		if (port->listener == NULL)
+			return -1;
+		p->n_ports++;
+	}
+	return 0;
+}
+
+static void
+free_listeners(struct peer *p)
+{
+	listener_free(p->mpyc);
+	p->mpyc = NULL;
+	for (size_t i = 0; i < p->n_ports; i++)
+		listener_free(p->ports[i].listener);
+	p->n_ports = 0;
+}
+
+struct peer *
+peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *arg,
+	 struct err *err)
+{
+	struct peer *p = calloc(1, sizeof *p);
+
+	if (p == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	p->cfg = *cfg;
+	p->cb = *cb;
+	p->arg = arg;
+	p->name = cfg->session->parties[cfg->peer].name;
+	TAILQ_INIT(&p->all);
+	TAILQ_INIT(&p->waiting_ports);
+	TAILQ_INIT(&p->waiting_mpyc[OPENED]);
+	TAILQ_INIT(&p->waiting_mpyc[ACCEPTED]);
+	p->credit = evtimer_new(cfg->base, on_credit, p);
+	if (p->credit == NULL) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
+	if (bind_mpyc(p, err) != 0 || bind_ports(p, err) != 0)
+		goto err2;
+	p->link = link_new(cfg, &link_callbacks, p, err);
+	if (p->link == NULL)
+		goto err2;
+	return p;
+
+err2:
+	free_listeners(p);
+	free(p->ports);
+	event_free(p->credit);
+err1:
+	free(p);
+	return NULL;
+}
+
+void
+peer_start(struct peer *p)
+{
+	if (p->mpyc != NULL)
+		listener_start(p->mpyc);
+	for (size_t i = 0; i < p->n_ports; i++)
+		listener_start(p->ports[i].listener);
+}
+
+void
+peer_stop_accepting(struct peer *p)
+{
+	p->closing = true;
+	free_listeners(p);
+}
+
+bool
+peer_is_idle(const struct peer *p)
+{
+	struct stream_links *links;
+	struct link_info info;
+	size_t attached = 0;
+
+	TAILQ_FOREACH(links, &p->all, all) {
+		if (!stream_is_idle(links->stream))
+			return false;
+		attached += stream_is_attached(links->stream);
+	}
+	/* Streams that QUIC still delivers without us. */
+	link_get_info(p->link, &info);
+	return info.quic.streams <= attached;
+}
+
+void
+peer_free(struct peer *p)
+{
+	struct stream_links *links;
+
+	if (p == NULL)
+		return;
+	p->closing = true;
+	free_listeners(p);
+	while ((links = TAILQ_FIRST(&p->all)) != NULL)
+		stream_kill(links->stream);
+	link_free(p->link);
+	free(p->ports);
+	event_free(p->credit);
+	free(p);
+}
+
+struct link *
+peer_link(struct peer *p)
+{
+	return p->link;
+}
+
+const char *
+peer_name(const struct peer *p)
+{
+	return p->name;
+}
+
+size_t
+peer_index(const struct peer *p)
+{
+	return p->cfg.peer;
+}
+
+const struct link_config *
+peer_config(const struct peer *p)
+{
+	return &p->cfg;
+}
+
+void
+peer_status(const struct peer *p, struct peer_status *out)
+{
+	struct stream_links *links;
+	struct link_info info;
+
+	link_get_info(p->link, &info);
+	memset(out, 0, sizeof *out);
+	out->name = p->name;
+	out->index = p->cfg.peer;
+	out->connected = info.up;
+	out->since_ns = info.since_ns;
+	snprintf(out->state, sizeof out->state, "%s", info.state);
+	out->has_path = info.has_path;
+	out->path = info.path;
+	out->smoothed_rtt_ns = info.quic.smoothed_rtt_ns;
+	TAILQ_FOREACH(links, &p->all, all) {
+		if (stream_is_held(links->stream))
+			out->held++;
+		else
+			out->streams++;
+	}
+	out->bytes_sent = p->bytes_sent;
+	out->bytes_received = p->bytes_received;
+	out->datagrams_lost = info.quic.packets_lost;
+	snprintf(out->last_error, sizeof out->last_error, "%s", info.last_error);
+}

@@ -1,0 +1,63 @@
+#ifndef MPCPROXY_TUNNEL_PEER_H
+#define MPCPROXY_TUNNEL_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <event2/event.h>
+
+#include "base/err.h"
+#include "tunnel/link.h"
+#include "tunnel/proxy.h"
+
+/* One other party: the link to it, its streams, and the local ports that lead to it. */
+struct peer;
+struct stream;
+
+/* Streams of one party, of each direction; one more is refused. */
+#define PEER_STREAMS_MAX QUIC_STREAMS_MAX
+/* MPyC streams of one party that are not live, of each direction. */
+#define PEER_MPYC_HELD_MAX 16
+
+struct peer_callbacks {
+	void (*send)(void *arg, size_t index, const uint8_t *sealed, size_t len);
+	void (*changed)(void *arg); /* connected or not any more */
+	void (*second_copy)(void *arg);
+};
+
+/* Binds the local ports that lead to this party. */
+struct peer *peer_new(const struct link_config *cfg, const struct peer_callbacks *cb,
+		      void *arg, struct err *err);
+/* Accept on the local ports. */
+void peer_start(struct peer *p);
+/* Take no more local connections or streams of the peer's. */
+void peer_stop_accepting(struct peer *p);
+/* Nothing is on its way in any stream. */
+bool peer_is_idle(const struct peer *p);
+void peer_free(struct peer *p);
+
+struct link *peer_link(struct peer *p);
+const char *peer_name(const struct peer *p);
+size_t peer_index(const struct peer *p);
+const struct link_config *peer_config(const struct peer *p);
+void peer_status(const struct peer *p, struct peer_status *out);
+
+/* A local program's connection to a port that the peer exposes; with ${socks} it waits
+ * for a SOCKS5 reply. Takes ${fd} over. */
+void peer_open_port(struct peer *p, int fd, uint16_t port, bool socks);
+
+/* --- for stream.c --- */
+
+/* A new stream; -1 when there are too many, or no new ones are taken (logged). */
+int peer_add(struct peer *p, struct stream *s);
+/* Whether one more MPyC stream may be held; -1 when there are too many (logged). */
+int peer_admit_mpyc(struct peer *p, struct stream *s);
+/* ${s} wants stream_proceed() as soon as it may. */
+void peer_wait(struct peer *p, struct stream *s);
+/* ${s} is about to be freed. */
+void peer_remove(struct peer *p, struct stream *s);
+/* Bytes of streams' data that moved. */
+void peer_count(struct peer *p, size_t sent, size_t received);
+
+#endif

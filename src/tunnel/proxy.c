@@ -1,0 +1,425 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "rendezvous/contact.h"
+#include "rendezvous/mailbox.h"
+#include "rendezvous/rendezvous.h"
+#include "session/cert.h"
+#include "tunnel/listener.h"
+#include "tunnel/peer.h"
+#include "tunnel/ping.h"
+#include "tunnel/proxy.h"
+#include "tunnel/socks.h"
+
+#define ALPN "mpcproxy/1"
+
+/* How often a proxy that drains looks whether it is done. */
+#define DRAIN_STEP_MS 10
+
+/* One place of session.ini's. */
+struct place {
+	struct proxy *proxy;
+	struct rendezvous *rendezvous;
+	char url[URL_HOST_MAX + 32]; /* for the log: no key, no password */
+	char why[160];               /* of its being offline, as last logged */
+	bool online;
+};
+
+struct proxy {
+	struct event_base *base;
+	const struct session *session;
+	const struct local *local;
+	const struct identity *identity;
+	struct proxy_callbacks cb;
+	void *arg;
+	size_t self;
+	uint8_t incarnation[CONTACT_INCARNATION_BYTES];
+	SSL_CTX *client_ctx, *server_ctx;
+	struct path_context *path_ctx;
+	struct mailbox *mailbox;
+	struct socks *socks;
+	struct listener *socks_listener;
+	struct peer **peers; /* by index; NULL at our own */
+	struct place *places;
+	struct event *drain;
+	uint64_t drain_until_ns;
+	uint64_t started_ns;
+};
+
+/* --- rendezvous --- */
+
+static bool
+any_online(const struct proxy *p)
+{
+	for (size_t i = 0; i < p->session->n_rendezvous; i++)
+		if (p->places[i].online)
+			return true;
+	return false;
+}
+
+static void
+on_place_state(void *arg, bool online, const char *why)
+{
+	struct place *place = arg;
+	struct proxy *p = place->proxy;
+	bool before = any_online(p);
+
+	place->online = online;
+	if (online) {
+		log_info("rendezvous=%s connected", place->url);
+		place->why[0] = '\0';
+	} else if (strcmp(place->why, why) != 0) {
+		/* Trying for ever is said once per reason. */
+		snprintf(place->why, sizeof place->why, "%s", why);
+		log_warn("rendezvous=%s not reachable: %s; trying again", place->url, why);
+	}
+	if (online || before != any_online(p))
+		for (size_t i = 0; i < p->session->n_parties; i++)
+			if (p->peers[i] != NULL)
+				link_rendezvous(peer_link(p->peers[i]), any_online(p));
+}
+
+static void
+on_place_message(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct place *place = arg;
+	struct proxy *p = place->proxy;
+	struct pubkey sender;
+	int index;
+
+	if (contact_sender(sealed, len, &sender) != 0)
+		return;
+	index = session_find_key(p->session, &sender);
+	if (index < 0 || p->peers[index] == NULL) {
+		log_debug("rendezvous=%s a message from nobody in the roster is ignored",
+			  place->url);
+		return;
+	}
+	link_sealed(peer_link(p->peers[index]), sealed, len);
+}
+
+static const struct rendezvous_callbacks place_callbacks = {
+	.state = on_place_state,
+	.message = on_place_message,
+};
+
+/* To every place that is reachable: the receiver tells repetitions. */
+static void
+on_send(void *arg, size_t index, const uint8_t *sealed, size_t len)
+{
+	struct proxy *p = arg;
+
+	for (size_t i = 0; i < p->session->n_rendezvous; i++)
+		if (p->places[i].online)
+			rendezvous_send(p->places[i].rendezvous,
+					&p->session->parties[index].key, sealed, len);
+}
+
+static void
+name_place(struct place *place, const struct url *url)
+{
+	if (url->scheme == URL_DIR)
+		snprintf(place->url, sizeof place->url, "dir:%.*s", URL_HOST_MAX,
+			 url->path);
+	else
+		snprintf(place->url, sizeof place->url, "%s://%s:%u",
+			 url->scheme == URL_TLS ? "tls" : "mqtt", url->host, url->port);
+}
+
+static int
+open_places(struct proxy *p, struct err *err)
+{
+	for (size_t i = 0; i < p->session->n_rendezvous; i++) {
+		struct place *place = &p->places[i];
+
+		place->proxy = p;
+		name_place(place, &p->session->rendezvous[i]);
+		place->rendezvous =
+		    rendezvous_open(p->base, &p->session->rendezvous[i], p->session->name,
+				    p->identity, &place_callbacks, place, err);
+		if (place->rendezvous == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- peers --- */
+
+static void
+on_changed(void *arg)
+{
+	struct proxy *p = arg;
+
+	p->cb.changed(p->arg);
+}
+
+static void
+on_second_copy(void *arg)
+{
+	struct proxy *p = arg;
+	char why[200];
+
+	snprintf(why, sizeof why,
+		 "another mpcproxy runs as %s of session %s, with the same identity; end "
+		 "that one first",
+		 p->session->parties[p->self].name, p->session->name);
+	log_error("%s", why);
+	p->cb.fatal(p->arg, why);
+}
+
+static const struct peer_callbacks peer_callbacks = {
+	.send = on_send,
+	.changed = on_changed,
+	.second_copy = on_second_copy,
+};
+
+static int
+make_peers(struct proxy *p, struct err *err)
+{
+	for (size_t i = 0; i < p->session->n_parties; i++) {
+		struct link_config cfg = {
+			.base = p->base,
+			.path_ctx = p->path_ctx,
+			.client_ctx = p->client_ctx,
+			.server_ctx = p->server_ctx,
+			.session = p->session,
+			.local = p->local,
+			.identity = p->identity,
+			.incarnation = p->incarnation,
+			.self = p->self,
+			.peer = i,
+		};
+
+		if (i == p->self)
+			continue;
+		p->peers[i] = peer_new(&cfg, &peer_callbacks, p, err);
+		if (p->peers[i] == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- SOCKS5 --- */
+
+static int
+on_socks_request(void *arg, int fd, const char *host, uint16_t port)
+{
+	struct proxy *p = arg;
+	int index = session_find_name(p->session, host);
+
+	if (index < 0 || p->peers[index] == NULL || port == 0)
+		return -1;
+	peer_open_port(p->peers[index], fd, port, true);
+	return 0;
+}
+
+static const struct socks_callbacks socks_callbacks = {.request = on_socks_request};
+
+static void
+on_socks_accepted(void *arg, int fd)
+{
+	struct proxy *p = arg;
+
+	socks_accept(p->socks, fd);
+}
+
+static int
+bind_socks(struct proxy *p, struct err *err)
+{
+	if (p->local->socks5.sa.sa_family == AF_UNSPEC)
+		return 0;
+	p->socks = socks_new(p->base, &socks_callbacks, p);
+	if (p->socks == NULL)
+		return err_set(err, "out of memory");
+	p->socks_listener = listener_new(p->base, &p->local->socks5, "for SOCKS5 clients",
+					 on_socks_accepted, p, err);
+	return p->socks_listener == NULL ? -1 : 0;
+}
+
+/* --- life --- */
+
+static int
+make_contexts(struct proxy *p, struct err *err)
+{
+	p->client_ctx = cert_ssl_ctx(p->identity, false, ALPN, err);
+	p->server_ctx = cert_ssl_ctx(p->identity, true, ALPN, err);
+	if (p->client_ctx == NULL || p->server_ctx == NULL)
+		return -1;
+	if (RAND_bytes(p->incarnation, sizeof p->incarnation) != 1)
+		return err_ssl(err, "no random numbers");
+	p->path_ctx = path_context_new(p->base, err);
+	return p->path_ctx == NULL ? -1 : 0;
+}
+
+static int
+serve_mailbox(struct proxy *p, struct err *err)
+{
+	char text[ADDR_TEXT_BYTES];
+
+	if (p->local->listen.sa.sa_family == AF_UNSPEC)
+		return 0;
+	p->mailbox = mailbox_new(p->base, &p->local->listen, p->identity, NULL, err);
+	if (p->mailbox == NULL)
+		return -1;
+	log_info("listen=%s serving the rendezvous", addr_format(&p->local->listen, text));
+	return 0;
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg);
+
+struct proxy *
+proxy_new(struct event_base *base, const struct session *s, const struct local *l,
+	  const struct identity *id, const struct proxy_callbacks *cb, void *arg,
+	  struct err *err)
+{
+	struct proxy *p = calloc(1, sizeof *p);
+	int self = session_find_key(s, identity_pubkey(id));
+
+	if (p == NULL || self < 0) {
+		err_set(err, p == NULL ? "out of memory"
+				       : "our identity is not in the session's roster");
+		free(p);
+		return NULL;
+	}
+	p->base = base;
+	p->session = s;
+	p->local = l;
+	p->identity = id;
+	p->cb = *cb;
+	p->arg = arg;
+	p->self = (size_t)self;
+	p->started_ns = clock_now_ns();
+	p->peers = calloc(s->n_parties, sizeof(struct peer *));
+	p->places = calloc(s->n_rendezvous + 1, sizeof *p->places);
+	p->drain = evtimer_new(base, on_drain, p);
+	if (p->peers == NULL || p->places == NULL || p->drain == NULL) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
+	if (make_contexts(p, err) != 0 || make_peers(p, err) != 0 ||
+	    bind_socks(p, err) != 0 || serve_mailbox(p, err) != 0 ||
+	    open_places(p, err) != 0)
+		goto err1;
+	for (size_t i = 0; i < s->n_parties; i++)
+		if (p->peers[i] != NULL)
+			peer_start(p->peers[i]);
+	if (p->socks_listener != NULL)
+		listener_start(p->socks_listener);
+	return p;
+
+err1:
+	proxy_free(p);
+	return NULL;
+}
+
+void
+proxy_free(struct proxy *p)
+{
+	if (p == NULL)
+		return;
+	listener_free(p->socks_listener);
+	socks_free(p->socks);
+	for (size_t i = 0; p->peers != NULL && i < p->session->n_parties; i++)
+		peer_free(p->peers[i]);
+	for (size_t i = 0; p->places != NULL && i < p->session->n_rendezvous; i++)
+		if (p->places[i].rendezvous != NULL)
+			rendezvous_close(p->places[i].rendezvous);
+	mailbox_free(p->mailbox);
+	if (p->path_ctx != NULL)
+		path_context_free(p->path_ctx);
+	SSL_CTX_free(p->client_ctx);
+	SSL_CTX_free(p->server_ctx);
+	if (p->drain != NULL)
+		event_free(p->drain);
+	free(p->places);
+	free(p->peers);
+	free(p);
+}
+
+static bool
+all_idle(const struct proxy *p)
+{
+	for (size_t i = 0; i < p->session->n_parties; i++)
+		if (p->peers[i] != NULL && !peer_is_idle(p->peers[i]))
+			return false;
+	return true;
+}
+
+static void
+on_drain(evutil_socket_t fd, short what, void *arg)
+{
+	struct proxy *p = arg;
+	struct timeval tv = {.tv_usec = DRAIN_STEP_MS * 1000};
+
+	(void)fd;
+	(void)what;
+	if (all_idle(p) || clock_now_ns() >= p->drain_until_ns)
+		p->cb.drained(p->arg);
+	else
+		event_add(p->drain, &tv);
+}
+
+void
+proxy_drain(struct proxy *p, uint64_t limit_ns)
+{
+	p->drain_until_ns = clock_now_ns() + limit_ns;
+	listener_free(p->socks_listener);
+	p->socks_listener = NULL;
+	for (size_t i = 0; i < p->session->n_parties; i++)
+		if (p->peers[i] != NULL)
+			peer_stop_accepting(p->peers[i]);
+	event_active(p->drain, EV_TIMEOUT, 0);
+}
+
+void
+proxy_get_status(const struct proxy *p, struct proxy_status *out)
+{
+	const struct place *shown = &p->places[0];
+	struct link_info info;
+
+	memset(out, 0, sizeof *out);
+	out->session = p->session->name;
+	out->party = p->session->parties[p->self].name;
+	out->index = p->self;
+	out->n_parties = p->session->n_parties;
+	out->base_port = p->local->base_port;
+	out->started_ns = p->started_ns;
+	out->rendezvous_online = any_online(p);
+	for (size_t i = 0; i < p->session->n_parties; i++) {
+		if (p->peers[i] == NULL)
+			continue;
+		link_get_info(peer_link(p->peers[i]), &info);
+		out->n_connected += info.up;
+	}
+	/* The one that works, if any does. */
+	for (size_t i = 0; i < p->session->n_rendezvous; i++)
+		if (p->places[i].online)
+			shown = &p->places[i];
+	snprintf(out->rendezvous, sizeof out->rendezvous, "%s%s%s", shown->url,
+		 shown->why[0] != '\0' ? ": " : "", shown->why);
+}
+
+int
+proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *out)
+{
+	if (index >= p->session->n_parties || p->peers[index] == NULL)
+		return -1;
+	peer_status(p->peers[index], out);
+	return 0;
+}
+
+struct proxy_ping *
+proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done, void *arg,
+	   struct err *err)
+{
+	if (index >= p->session->n_parties || p->peers[index] == NULL) {
+		err_set(err, "that is no other party");
+		return NULL;
+	}
+	return ping_start(p->base, peer_link(p->peers[index]), done, arg, err);
+}

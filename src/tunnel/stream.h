@@ -1,0 +1,77 @@
+#ifndef MPCPROXY_TUNNEL_STREAM_H
+#define MPCPROXY_TUNNEL_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "quic/quic.h"
+#include "tunnel/link.h"
+#include "tunnel/peer.h"
+
+/*
+ * One local TCP connection joined to one QUIC stream. The opener's side has accepted a
+ * local program's connection and holds it until the far program is there; the
+ * acceptor's side dials the local program that the stream's header asks for.
+ *
+ *   opener:    [GREETING ->] WAITING -> REQUESTED -> LIVE
+ *   acceptor:  HEADER -> [GREETING -> WAITING ->] DIALLING -> LIVE
+ *              HEADER -> ECHO
+ *
+ * GREETING is for MPyC's first bytes (guard.h). WAITING is for the link, and for the one
+ * MPyC stream that may be live between two parties in one direction. Until an opener is
+ * LIVE its local program's first bytes are kept, so that the request can be made again
+ * on a new link. A stream that is over is freed at once; what QUIC still has to deliver
+ * of it, QUIC delivers.
+ */
+struct stream;
+
+/* Kept of a local program's bytes until the far program is there; then its socket is
+ * not read any more. */
+#define STREAM_HELD_MAX (64 * 1024)
+
+/* Moved from one local socket in one go, so that a bulk stream does not keep the others
+ * waiting. */
+#define STREAM_TURN_BYTES (256 * 1024)
+
+/* A local program's connection for the far MPyC. Takes ${fd} over. NULL (${fd} closed)
+ * when memory is short. */
+struct stream *stream_open_mpyc(struct peer *p, int fd);
+
+/* The same for a TCP port that the peer exposes. With ${socks} the local program waits
+ * for a SOCKS5 reply first. */
+struct stream *stream_open_port(struct peer *p, int fd, uint16_t port, bool socks);
+
+/* A stream that the peer opened. */
+struct stream *stream_accept(struct peer *p, struct quic_stream *qs);
+
+/* What link.h wants of an owner. */
+struct link_owner *stream_owner(struct stream *s);
+bool stream_is_mpyc(const struct stream *s);
+bool stream_is_opener(const struct stream *s);
+/* Not LIVE yet. */
+bool stream_is_held(const struct stream *s);
+/* It has a QUIC stream. */
+bool stream_is_attached(const struct stream *s);
+/* Nothing is on its way in either direction. */
+bool stream_is_idle(const struct stream *s);
+
+/* What ${s} was waiting for is there: ask the peer (opener) or dial (acceptor). -1 when
+ * no QUIC stream can be had now: it goes on waiting. */
+int stream_proceed(struct stream *s);
+
+/* End it now, abnormally for both ends, and free it. */
+void stream_kill(struct stream *s);
+
+/* How peer.c strings streams together: all of a peer's, and the queue that one waits
+ * in, if any. */
+TAILQ_HEAD(stream_list, stream_links);
+struct stream_links {
+	struct stream *stream; /* NULL while it is in no list */
+	TAILQ_ENTRY(stream_links) all, waiting;
+	struct stream_list *queue;
+};
+struct stream_links *stream_links(struct stream *s);
+
+#endif
