@@ -34,18 +34,6 @@
  * fills a datagram of at least 1200 bytes (14.1). */
 #define INITIAL_DATAGRAM_MIN 1200
 
-/* A QUIC connection with the peer. There are at most two: the one in use, and one whose
- * handshake is under way to replace it. */
-struct conn {
-	struct link *link;
-	struct quic *quic;
-	struct event *timer;
-	uint64_t started_ns;
-	bool over; /* ended() was called: to be freed outside its callbacks */
-	bool peer_left;
-	char why[200];
-};
-
 struct link {
 	struct link_config cfg;
 	struct link_callbacks cb;
@@ -59,8 +47,11 @@ struct link {
 	uint32_t generation;    /* the newest attempt's */
 	struct attempt *active; /* carries ${current} */
 	struct attempt *next;   /* under negotiation; carries ${fresh} */
-	struct conn *current;   /* established, or NULL */
-	struct conn *fresh;     /* handshake under way, or NULL */
+	bool next_failed;       /* QUIC could not move to it */
+	/* At most two connections: the one in use, and one whose handshake is under way
+	 * to replace it. */
+	struct conn *current;
+	struct conn *fresh;
 	unsigned retry_ms;
 	struct event *retry;
 	struct event *contact_timer;
@@ -135,28 +126,6 @@ ask_for_restart(struct link *l)
 }
 
 static void
-conn_free(struct conn *c)
-{
-	if (c == NULL)
-		return;
-	if (c->quic != NULL)
-		quic_free(c->quic);
-	event_free(c->timer);
-	free(c);
-}
-
-/* End a connection from our side: its streams are told first, by ended(). */
-static void
-conn_close(struct conn *c, enum quic_code code, const char *why)
-{
-	if (c == NULL)
-		return;
-	if (!c->over)
-		quic_close(c->quic, code, why, clock_now_ns());
-	conn_free(c);
-}
-
-static void
 drop_next(struct link *l)
 {
 	struct conn *fresh = l->fresh;
@@ -165,6 +134,7 @@ drop_next(struct link *l)
 	conn_close(fresh, QUIC_CODE_REPLACED, "given up");
 	attempt_free(l->next);
 	l->next = NULL;
+	l->next_failed = false;
 }
 
 static void
@@ -201,15 +171,15 @@ promote_next(struct link *l)
 	attempt_free(l->active);
 	l->active = l->next;
 	l->next = NULL;
+	l->next_failed = false;
 	l->retry_ms = 0;
 	event_del(l->retry);
 }
 
 static size_t
-on_quic_send(void *arg, uint32_t path, const uint8_t *data, size_t len, size_t segment)
+on_conn_send(void *arg, uint32_t path, const uint8_t *data, size_t len, size_t segment)
 {
-	struct conn *c = arg;
-	struct attempt *a = find_attempt(c->link, path);
+	struct attempt *a = find_attempt(arg, path);
 
 	/* A path that is gone loses what is sent on it, as any path may. */
 	if (a == NULL || attempt_has_failed(a))
@@ -218,33 +188,9 @@ on_quic_send(void *arg, uint32_t path, const uint8_t *data, size_t len, size_t s
 }
 
 static void
-on_quic_timer(void *arg)
+on_conn_established(void *arg, struct conn *c)
 {
-	struct conn *c = arg;
-
-	/* A first change comes from within quic_new(). */
-	if (c->quic != NULL)
-		arm(c->timer, quic_expiry(c->quic));
-}
-
-static void
-on_quic_expired(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)fd;
-	(void)what;
-	if (!c->over)
-		quic_expire(c->quic, clock_now_ns());
-	if (!c->over)
-		arm(c->timer, quic_expiry(c->quic));
-}
-
-static void
-on_quic_established(void *arg)
-{
-	struct conn *c = arg;
-	struct link *l = c->link;
+	struct link *l = arg;
 
 	if (c != l->fresh)
 		return;
@@ -259,101 +205,45 @@ on_quic_established(void *arg)
 }
 
 static void
-on_quic_ended(void *arg, const struct quic_end *end)
+on_conn_ended(void *arg, struct conn *c)
 {
-	struct conn *c = arg;
+	struct link *l = arg;
 
-	c->over = true;
-	c->peer_left =
-	    end->by_peer && end->application && end->code == QUIC_CODE_SHUTDOWN;
-	snprintf(c->why, sizeof c->why, "%s",
-		 c->peer_left ? "the party's proxy has shut down" : end->text);
-	event_active(c->link->reap, EV_TIMEOUT, 0);
+	(void)c;
+	event_active(l->reap, EV_TIMEOUT, 0);
 }
 
-static void *
-on_quic_opened(void *arg, struct quic_stream *s)
+static struct link_owner *
+on_conn_opened(void *arg, struct conn *c, struct quic_stream *s)
 {
-	struct conn *c = arg;
+	struct link *l = arg;
 
-	return c == c->link->current ? c->link->cb.opened(c->link->arg, s) : NULL;
+	return c == l->current ? l->cb.opened(l->arg, s) : NULL;
 }
 
 static void
-on_quic_data(void *sarg, const uint8_t *data, size_t len, bool fin)
+on_conn_migrated(void *arg, struct conn *c, uint32_t path, bool ok)
 {
-	struct link_owner *o = sarg;
-
-	o->ops->data(o, data, len, fin);
-}
-
-static void
-on_quic_writable(void *sarg)
-{
-	struct link_owner *o = sarg;
-
-	o->ops->writable(o);
-}
-
-static void
-on_quic_sent(void *sarg)
-{
-	(void)sarg;
-}
-
-static void
-on_quic_reset(void *sarg, uint64_t code)
-{
-	struct link_owner *o = sarg;
-
-	o->ops->reset(o, code);
-}
-
-static void
-on_quic_stopped(void *sarg, uint64_t code)
-{
-	struct link_owner *o = sarg;
-
-	o->ops->stopped(o, code);
-}
-
-static void
-on_quic_closed(void *sarg, bool lost)
-{
-	struct link_owner *o = sarg;
-
-	o->ops->closed(o, lost);
-}
-
-static void
-on_quic_migrated(void *arg, uint32_t path, bool ok)
-{
-	struct conn *c = arg;
-	struct link *l = c->link;
+	struct link *l = arg;
 
 	if (l->next == NULL || attempt_generation(l->next) != path || c != l->current)
 		return;
 	log_debug("peer=%s generation=%u migration %s", l->name, path,
 		  ok ? "done" : "failed");
-	if (ok)
+	if (ok) {
 		promote_next(l);
-	else
+	} else {
+		l->next_failed = true;
 		event_active(l->reap, EV_TIMEOUT, 0);
+	}
 }
 
-static const struct quic_callbacks quic_callbacks = {
-	.send = on_quic_send,
-	.timer = on_quic_timer,
-	.established = on_quic_established,
-	.ended = on_quic_ended,
-	.stream_opened = on_quic_opened,
-	.stream_data = on_quic_data,
-	.stream_writable = on_quic_writable,
-	.stream_sent = on_quic_sent,
-	.stream_reset = on_quic_reset,
-	.stream_stopped = on_quic_stopped,
-	.stream_closed = on_quic_closed,
-	.migrated = on_quic_migrated,
+static const struct conn_callbacks conn_callbacks = {
+	.send = on_conn_send,
+	.established = on_conn_established,
+	.ended = on_conn_ended,
+	.opened = on_conn_opened,
+	.migrated = on_conn_migrated,
 };
 
 /* Begin a handshake on ${next}. */
@@ -369,26 +259,11 @@ start_conn(struct link *l)
 		.idle_ns = OUTAGE_LIMIT_NS,
 		.keep_alive_ns = KEEP_ALIVE_NS,
 	};
-	struct conn *c = calloc(1, sizeof *c);
 	struct err err;
 
-	if (c == NULL)
-		return;
-	c->link = l;
-	c->started_ns = clock_now_ns();
-	c->timer = evtimer_new(l->cfg.base, on_quic_expired, c);
-	if (c->timer == NULL) {
-		free(c);
-		return;
-	}
-	c->quic = quic_new(&cfg, &quic_callbacks, c, c->started_ns, &err);
-	if (c->quic == NULL) {
+	l->fresh = conn_new(l->cfg.base, &cfg, &conn_callbacks, l, &err);
+	if (l->fresh == NULL)
 		log_error("peer=%s cannot start a connection: %s", l->name, err.text);
-		conn_free(c);
-		return;
-	}
-	l->fresh = c;
-	arm(c->timer, quic_expiry(c->quic));
 	link_flush_soon(l);
 }
 
@@ -404,11 +279,21 @@ is_initial(const uint8_t *data, size_t len)
 static void
 receive(struct link *l, struct conn *c, uint32_t generation, uint8_t *data, size_t len)
 {
-	if (c == NULL || c->over)
+	if (c == NULL)
 		return;
-	quic_receive(c->quic, generation, data, len, true, clock_now_ns());
+	conn_receive(c, generation, data, len);
 	/* What there is to send goes out once for all datagrams of this wake-up. */
 	link_flush_soon(l);
+}
+
+/* As quic_get_info(); false when there is no connection. */
+static bool
+get_quic_info(const struct link *l, struct quic_info *info)
+{
+	if (l->current == NULL || conn_is_over(l->current))
+		return false;
+	quic_get_info(conn_quic(l->current), info);
+	return true;
 }
 
 static void
@@ -434,11 +319,8 @@ on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
 		return;
 	}
 	receive(l, l->current, generation, data, len);
-	if (!l->client && l->current != NULL && !l->current->over) {
-		quic_get_info(l->current->quic, &info);
-		if (info.path == generation)
-			promote_next(l);
-	}
+	if (!l->client && get_quic_info(l, &info) && info.path == generation)
+		promote_next(l);
 }
 
 static void
@@ -458,9 +340,11 @@ on_ready(void *arg, struct attempt *a)
 	if (a == l->next && l->client && l->fresh == NULL) {
 		if (l->current == NULL)
 			start_conn(l);
-		else if (!l->current->over &&
-			 quic_migrate(l->current->quic, attempt_generation(a),
+		else if (!conn_is_over(l->current) &&
+			 quic_migrate(conn_quic(l->current), attempt_generation(a),
 				      clock_now_ns()) != 0)
+			l->next_failed = true;
+		if (l->next_failed)
 			event_active(l->reap, EV_TIMEOUT, 0);
 	}
 	link_flush_soon(l);
@@ -552,22 +436,22 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (l->current != NULL && l->current->over) {
-		snprintf(why, sizeof why, "%s", l->current->why);
-		l->peer_left = l->current->peer_left;
+	if (l->current != NULL && conn_is_over(l->current)) {
+		snprintf(why, sizeof why, "%s", conn_why(l->current));
+		l->peer_left = conn_peer_left(l->current);
 		if (l->peer_left)
 			contact_forget(l->contact);
 		drop_current(l, QUIC_CODE_NONE, why);
 		ask_for_restart(l);
 		retry_later(l);
 	}
-	if (l->fresh != NULL && l->fresh->over) {
-		log_warn("peer=%s the handshake failed: %s", l->name, l->fresh->why);
-		snprintf(l->last_error, sizeof l->last_error, "%s", l->fresh->why);
+	if (l->fresh != NULL && conn_is_over(l->fresh)) {
+		log_warn("peer=%s the handshake failed: %s", l->name, conn_why(l->fresh));
+		snprintf(l->last_error, sizeof l->last_error, "%s", conn_why(l->fresh));
 		drop_next(l);
 		retry_later(l);
 	}
-	if (l->next != NULL && attempt_has_failed(l->next)) {
+	if (l->next != NULL && (l->next_failed || attempt_has_failed(l->next))) {
 		drop_next(l);
 		retry_later(l);
 	}
@@ -583,7 +467,8 @@ watch_silence(struct link *l, uint64_t now)
 	struct quic_info info;
 	bool silent;
 
-	quic_get_info(l->current->quic, &info);
+	if (!get_quic_info(l, &info))
+		return;
 	silent = now - info.last_received_ns > SILENCE_NS;
 	if (silent && !l->silent) {
 		log_warn("peer=%s nothing heard for %llu s, looking for another path",
@@ -605,9 +490,8 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (l->current != NULL && !l->current->over)
-		watch_silence(l, now);
-	if ((l->fresh != NULL && now - l->fresh->started_ns > HANDSHAKE_LIMIT_NS) ||
+	watch_silence(l, now);
+	if ((l->fresh != NULL && now - conn_started_ns(l->fresh) > HANDSHAKE_LIMIT_NS) ||
 	    (l->next != NULL && now - attempt_started_ns(l->next) > ATTEMPT_LIMIT_NS)) {
 		if (l->fresh != NULL)
 			snprintf(l->last_error, sizeof l->last_error,
@@ -621,14 +505,13 @@ static void
 on_flush(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *l = arg;
-	uint64_t now = clock_now_ns();
 
 	(void)fd;
 	(void)what;
-	if (l->current != NULL && !l->current->over)
-		quic_flush(l->current->quic, now);
-	if (l->fresh != NULL && !l->fresh->over)
-		quic_flush(l->fresh->quic, now);
+	if (l->current != NULL)
+		conn_flush(l->current);
+	if (l->fresh != NULL)
+		conn_flush(l->fresh);
 }
 
 static void
@@ -715,10 +598,7 @@ on_heard(void *arg, uint64_t since_ns)
 	struct link *l = arg;
 	struct quic_info info;
 
-	if (l->current == NULL || l->current->over)
-		return false;
-	quic_get_info(l->current->quic, &info);
-	return info.last_received_ns >= since_ns;
+	return get_quic_info(l, &info) && info.last_received_ns >= since_ns;
 }
 
 static void
@@ -864,13 +744,13 @@ link_sealed(struct link *l, const uint8_t *sealed, size_t len)
 bool
 link_is_up(const struct link *l)
 {
-	return l->current != NULL && !l->current->over;
+	return l->current != NULL && !conn_is_over(l->current);
 }
 
 struct quic_stream *
 link_open_stream(struct link *l, struct link_owner *owner)
 {
-	return link_is_up(l) ? quic_stream_open(l->current->quic, owner) : NULL;
+	return link_is_up(l) ? quic_stream_open(conn_quic(l->current), owner) : NULL;
 }
 
 void
@@ -909,6 +789,5 @@ link_get_info(const struct link *l, struct link_info *info)
 		info->has_path = true;
 		path_get_info(attempt_path(a), &info->path);
 	}
-	if (l->current != NULL)
-		quic_get_info(l->current->quic, &info->quic);
+	get_quic_info(l, &info->quic);
 }

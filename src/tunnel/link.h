@@ -14,6 +14,7 @@
 #include "session/identity.h"
 #include "session/local.h"
 #include "session/session.h"
+#include "tunnel/conn.h"
 
 /*
  * The connection to one party: from the first sealed message through ICE to an
@@ -32,20 +33,6 @@ struct link_config {
 	const struct identity *identity;
 	const uint8_t *incarnation; /* contact.h */
 	size_t self, peer;          /* indices */
-};
-
-/* What a stream's owner is told; every owner begins with a pointer to its table. The
- * meaning is quic.h's. */
-struct link_stream_ops {
-	void (*data)(void *owner, const uint8_t *data, size_t len, bool fin);
-	void (*writable)(void *owner);
-	void (*reset)(void *owner, uint64_t code);
-	void (*stopped)(void *owner, uint64_t code);
-	void (*closed)(void *owner, bool lost);
-};
-
-struct link_owner {
-	const struct link_stream_ops *ops;
 };
 
 struct link_callbacks {
