@@ -62,6 +62,7 @@ enum {
 struct life {
 	struct incarnation incarnation;
 	struct window seen; /* its messages that were delivered */
+	bool ended;	    /* by its own word: it is not met again */
 };
 
 struct refusal {
@@ -216,10 +217,21 @@ life_resume(struct contact *c, const struct incarnation *x)
 {
 	c->life.incarnation = *x;
 	memset(&c->life.seen, 0, sizeof c->life.seen);
+	c->life.ended = false;
 	for (size_t i = 0; i < PAST_MAX; i++) {
 		if (same(&c->past[i].incarnation, x))
 			c->life.seen = c->past[i].seen;
 	}
+}
+
+static bool
+has_ended(const struct contact *c, const struct incarnation *x)
+{
+	for (size_t i = 0; i < PAST_MAX; i++) {
+		if (c->past[i].ended && same(&c->past[i].incarnation, x))
+			return true;
+	}
+	return false;
 }
 
 /* Keep one entry per life, or an outdated one could be found later. */
@@ -374,6 +386,8 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 {
 	const bool hello = m->type == TYPE_HELLO;
 
+	if (has_ended(c, &m->from))
+		return;
 	if (!c->met && !echo) {
 		if (!hello)
 			return;
@@ -523,6 +537,24 @@ void
 contact_clear(struct contact *c)
 {
 	outbox_clear(&c->outbox);
+}
+
+void
+contact_forget(struct contact *c, uint64_t now_ns)
+{
+	if (!c->met)
+		return;
+	c->life.ended = true;
+	life_bury(c);
+	challenge_end(c);
+	outbox_clear(&c->outbox);
+	c->met = false;
+	c->confirmed = false;
+	memset(&c->last_hello, 0, sizeof c->last_hello);
+	/* The next life says hello by itself when it starts. */
+	c->hellos = 0;
+	while (c->hellos < 8)
+		hello_schedule(c, now_ns);
 }
 
 uint64_t

@@ -440,7 +440,7 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 		snprintf(why, sizeof why, "%s", conn_why(l->current));
 		l->peer_left = conn_peer_left(l->current);
 		if (l->peer_left)
-			contact_forget(l->contact);
+			contact_forget(l->contact, clock_now_ns());
 		drop_current(l, QUIC_CODE_NONE, why);
 		ask_for_restart(l);
 		retry_later(l);
