@@ -400,7 +400,7 @@ proxy_get_status(const struct proxy *p, struct proxy_status *out)
 	for (size_t i = 0; i < p->session->n_rendezvous; i++)
 		if (p->places[i].online)
 			shown = &p->places[i];
-	snprintf(out->rendezvous, sizeof out->rendezvous, "%s%s%s", shown->url,
+	snprintf(out->rendezvous, sizeof out->rendezvous, "%.140s%s%.150s", shown->url,
 		 shown->why[0] != '\0' ? ": " : "", shown->why);
 }
 

@@ -1,17 +1,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#include <event2/buffer.h>
-#include <event2/event.h>
-
-#include "base/clock.h"
 #include "base/log.h"
 #include "tunnel/dialer.h"
 #include "tunnel/guard.h"
 #include "tunnel/header.h"
+#include "tunnel/joint.h"
 #include "tunnel/stream.h"
 
 enum state {
@@ -31,34 +27,17 @@ enum state {
 /* What one stream of the echo service returns at most. */
 #define ECHO_MAX 1024
 
-#define READ_BYTES (16 * 1024)
-
 struct stream {
-	struct link_owner owner; /* first: see link.h */
+	struct link_owner owner; /* first: see conn.h */
 	struct stream_links links;
 	struct peer *peer;
 	struct quic_stream *qs;
-	enum state state;
-	bool opener, mpyc, socks;
-	uint16_t port;
-
-	int fd; /* the local connection, -1 for none yet */
-	struct event *ev;
+	struct joint *joint;
 	struct dialer *dialer;
-	/* The event is edge-triggered and watches both directions for the life of the
-	 * fd; these remember what the edges said. */
-	bool readable, writable, hung_up;
-	bool local_eof;  /* the local program's FIN has been read */
-	bool finished;   /* and passed on */
-	bool remote_fin; /* the peer's FIN has come */
-	bool shut;       /* and has been passed on */
-	/* From the peer, not yet written to the local program. Bounded by the stream's
-	 * window: credit returns as bytes leave. */
-	struct evbuffer *out;
-	/* From the local program, while not LIVE; the first ${held_sent} are written to
-	 * ${qs} as well. At most STREAM_HELD_MAX. */
-	struct evbuffer *held;
-	size_t held_sent;
+	enum state state;
+	bool opener, mpyc;
+	bool socks; /* the local program waits for a SOCKS5 reply */
+	uint16_t port;
 	/* The header (acceptor) or reply (opener), as far as it has come. */
 	uint8_t head[HEADER_REQUEST_MAX];
 	size_t head_len;
@@ -74,10 +53,16 @@ peer_of(const struct stream *s)
 	return peer_name(s->peer);
 }
 
-static size_t
-self_index(const struct stream *s)
+static void
+flush(struct stream *s)
 {
-	return peer_config(s->peer)->self;
+	link_flush_soon(peer_link(s->peer));
+}
+
+static void
+on_local(void *arg)
+{
+	move(arg);
 }
 
 static struct stream *
@@ -90,18 +75,21 @@ stream_new(struct peer *p, bool opener)
 	s->owner.ops = &stream_ops;
 	s->peer = p;
 	s->opener = opener;
-	s->fd = -1;
-	s->out = evbuffer_new();
-	s->held = opener ? evbuffer_new() : NULL;
-	if (s->out == NULL || (opener && s->held == NULL))
-		goto err1;
+	s->joint = joint_new(peer_config(p)->base, on_local, s);
+	if (s->joint == NULL) {
+		free(s);
+		return NULL;
+	}
 	return s;
+}
 
-err1:
-	if (s->out != NULL)
-		evbuffer_free(s->out);
-	free(s);
-	return NULL;
+static void
+count(struct stream *s)
+{
+	size_t sent, received;
+
+	joint_count(s->joint, &sent, &received);
+	peer_count(s->peer, sent, received);
 }
 
 /* Free ${s}; the local connection is closed as it is, and what QUIC has to send goes out
@@ -109,55 +97,35 @@ err1:
 static void
 destroy(struct stream *s)
 {
+	count(s);
 	if (s->qs != NULL)
 		quic_stream_set_arg(s->qs, NULL);
 	peer_remove(s->peer, s);
 	if (s->dialer != NULL)
 		dialer_cancel(s->dialer);
-	if (s->ev != NULL)
-		event_free(s->ev);
-	if (s->fd >= 0)
-		close(s->fd);
-	evbuffer_free(s->out);
-	if (s->held != NULL)
-		evbuffer_free(s->held);
+	joint_free(s->joint);
 	free(s);
 }
 
 /*
- * The local program must see that its connection did not end well. MPyC takes a reset
- * for a reason to wait for ever, and stops at once on an end of file; every other
- * program gets the reset, which cannot be mistaken for the end of the data.
+ * End ${s} abnormally, and let the local program see it. MPyC takes a reset for a reason
+ * to wait for ever, and stops at once on an end of file; every other program gets the
+ * reset, which cannot be mistaken for the end of the data.
  */
-static void
-end_local(struct stream *s)
-{
-	struct linger now = {.l_onoff = 1};
-	char waste[READ_BYTES];
-
-	if (s->fd < 0)
-		return;
-	if (s->mpyc) {
-		shutdown(s->fd, SHUT_WR);
-		/* Unread bytes would turn the close into a reset. */
-		while (recv(s->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
-			continue;
-	} else {
-		setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-	}
-}
-
 static void
 abort_stream(struct stream *s, enum quic_code code)
 {
 	struct quic_stream *qs = s->qs;
 
-	end_local(s);
+	if (s->mpyc)
+		joint_end_of_file(s->joint);
+	else
+		joint_arm_reset(s->joint);
 	if (qs != NULL) {
 		s->qs = NULL;
 		quic_stream_set_arg(qs, NULL);
 		quic_stream_abort(qs, code);
-		link_flush_soon(peer_link(s->peer));
+		flush(s);
 	}
 	destroy(s);
 }
@@ -177,8 +145,7 @@ socks_reply(struct stream *s, enum header_reply reply)
 	if (!s->socks)
 		return;
 	header_encode_reply(reply, head);
-	if (send(s->fd, head, sizeof head, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("peer=%s a SOCKS5 client is gone", peer_of(s));
+	joint_say(s->joint, head, sizeof head);
 	s->socks = false;
 }
 
@@ -191,243 +158,34 @@ refuse(struct stream *s, enum header_reply reply)
 	header_encode_reply(reply, head);
 	quic_stream_write(s->qs, head, sizeof head);
 	quic_stream_finish(s->qs);
-	link_flush_soon(peer_link(s->peer));
+	flush(s);
 	destroy(s);
 }
 
-/* --- from the local program to the peer --- */
-
-/* The local program closed or reset its connection, or it broke. */
+/* The local program closed or reset its connection while it should not. */
 static void
-local_gone(struct stream *s, int error)
+local_gone(struct stream *s, const char *why)
 {
-	if (s->state != STATE_LIVE) {
+	if (s->state != STATE_LIVE)
 		log_info("peer=%s the local program hung up before the other side was there",
 			 peer_of(s));
-		abort_stream(s, QUIC_CODE_CANCELLED);
-		return;
-	}
-	log_info("peer=%s a local connection broke: %s", peer_of(s), strerror(error));
-	abort_stream(s, QUIC_CODE_ABORTED);
+	else
+		log_info("peer=%s a local connection broke: %s", peer_of(s), why);
+	abort_stream(s, s->state != STATE_LIVE ? QUIC_CODE_CANCELLED : QUIC_CODE_ABORTED);
 }
 
-/* Read what may be held. -1 when ${s} is gone. */
+/* The greeting of an MPyC party: at its own end, before anything is asked of the peer,
+ * and at the far end, before anything is dialled. -1 when ${s} is gone. */
 static int
-read_held(struct stream *s)
-{
-	while (s->readable && !s->local_eof) {
-		size_t room = STREAM_HELD_MAX - evbuffer_get_length(s->held);
-		int n;
-
-		/* A full buffer must not hide that the program has gone. */
-		if (room == 0)
-			break;
-		n = evbuffer_read(s->held, s->fd,
-				  (int)(room < READ_BYTES ? room : READ_BYTES));
-		if (n > 0)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			s->readable = false;
-		} else if (n < 0) {
-			local_gone(s, errno);
-			return -1;
-		} else {
-			s->local_eof = true;
-		}
-	}
-	/* An MPyC party that ends now was killed: the far side must not be handed its
-	 * greeting. For other programs, half-closing early is legitimate. */
-	if (s->mpyc && (s->local_eof || s->hung_up)) {
-		local_gone(s, 0);
-		return -1;
-	}
-	return 0;
-}
-
-/* Bytes that were held and not yet written to the QUIC stream. */
-static size_t
-held_left(const struct stream *s)
-{
-	return s->held == NULL ? 0 : evbuffer_get_length(s->held) - s->held_sent;
-}
-
-static void
-send_held(struct stream *s)
-{
-	struct evbuffer_ptr at;
-	struct iovec iov[2];
-	size_t taken = 0;
-	int n;
-
-	if (held_left(s) == 0)
-		return;
-	n = quic_stream_reserve(s->qs, held_left(s), iov);
-	for (int i = 0; i < n && held_left(s) > 0; i++) {
-		size_t len = iov[i].iov_len < held_left(s) ? iov[i].iov_len : held_left(s);
-
-		if (evbuffer_ptr_set(s->held, &at, s->held_sent, EVBUFFER_PTR_SET) != 0)
-			break;
-		evbuffer_copyout_from(s->held, &at, iov[i].iov_base, len);
-		s->held_sent += len;
-		taken += len;
-	}
-	quic_stream_commit(s->qs, taken);
-	peer_count(s->peer, taken, 0);
-	link_flush_soon(peer_link(s->peer));
-}
-
-/* Straight from the socket into QUIC's send buffer. -1 when ${s} is gone. */
-static int
-send_live(struct stream *s)
-{
-	size_t turn = 0;
-
-	while (s->readable && !s->local_eof) {
-		struct iovec iov[2];
-		size_t room = 0;
-		ssize_t n;
-		int areas;
-
-		if (turn >= STREAM_TURN_BYTES) {
-			/* The edge is spent: come back by ourselves. */
-			event_active(s->ev, EV_READ, 0);
-			break;
-		}
-		areas = quic_stream_reserve(s->qs, STREAM_TURN_BYTES - turn, iov);
-		if (areas == 0)
-			break;
-		for (int i = 0; i < areas; i++)
-			room += iov[i].iov_len;
-		n = readv(s->fd, iov, areas);
-		if (n < 0 && errno == EAGAIN) {
-			quic_stream_commit(s->qs, 0);
-			s->readable = false;
-		} else if (n < 0) {
-			local_gone(s, errno);
-			return -1;
-		} else if (n == 0) {
-			quic_stream_commit(s->qs, 0);
-			s->local_eof = true;
-		} else {
-			quic_stream_commit(s->qs, (size_t)n);
-			turn += (size_t)n;
-			/* A short read has emptied the socket, and the next bytes make
-			 * a new edge; only the end of file may be there already. */
-			if ((size_t)n < room && !s->hung_up)
-				s->readable = false;
-		}
-	}
-	if (turn > 0) {
-		peer_count(s->peer, turn, 0);
-		link_flush_soon(peer_link(s->peer));
-	}
-	return 0;
-}
-
-/* -1 when ${s} is gone. */
-static int
-move_out(struct stream *s)
-{
-	if (s->state != STATE_LIVE) {
-		if (s->opener && read_held(s) != 0)
-			return -1;
-		if (s->state == STATE_REQUESTED)
-			send_held(s);
-	} else if (s->qs != NULL) {
-		send_held(s);
-		if (held_left(s) == 0) {
-			if (s->held != NULL)
-				evbuffer_free(s->held);
-			s->held = NULL;
-			if (send_live(s) != 0)
-				return -1;
-		}
-	}
-	if (s->local_eof && !s->finished && s->qs != NULL && held_left(s) == 0 &&
-	    (s->state == STATE_LIVE || s->state == STATE_REQUESTED)) {
-		quic_stream_finish(s->qs);
-		s->finished = true;
-		link_flush_soon(peer_link(s->peer));
-	}
-	return 0;
-}
-
-/* --- from the peer to the local program --- */
-
-static void
-consumed(struct stream *s, size_t len)
-{
-	if (s->qs != NULL && len > 0) {
-		quic_stream_consumed(s->qs, len);
-		link_flush_soon(peer_link(s->peer));
-	}
-}
-
-/* -1 when ${s} is gone. */
-static int
-move_in(struct stream *s)
-{
-	size_t left;
-
-	if (s->state != STATE_LIVE)
-		return 0;
-	while (s->writable && (left = evbuffer_get_length(s->out)) > 0) {
-		int n = evbuffer_write(s->out, s->fd);
-
-		if (n > 0) {
-			consumed(s, (size_t)n);
-		} else if (n < 0 && errno == EAGAIN) {
-			s->writable = false;
-		} else {
-			local_gone(s, errno);
-			return -1;
-		}
-	}
-	if (s->remote_fin && !s->shut && evbuffer_get_length(s->out) == 0) {
-		shutdown(s->fd, SHUT_WR);
-		s->shut = true;
-	}
-	return 0;
-}
-
-/* Straight from the packet to the socket as far as that takes it. Returns what it took,
- * -1 when ${s} is gone. */
-static ssize_t
-write_through(struct stream *s, const uint8_t *data, size_t len)
-{
-	ssize_t n;
-
-	if (s->state != STATE_LIVE || !s->writable || evbuffer_get_length(s->out) > 0)
-		return 0;
-	n = send(s->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n < 0 && errno == EAGAIN) {
-		s->writable = false;
-		return 0;
-	}
-	if (n < 0) {
-		local_gone(s, errno);
-		return -1;
-	}
-	if ((size_t)n < len)
-		s->writable = false;
-	consumed(s, (size_t)n);
-	return n;
-}
-
-/* --- both --- */
-
-/* The greeting of an MPyC party, at whichever end ${from} holds it. -1 when ${s} is
- * gone. */
-static int
-check_greeting(struct stream *s, struct evbuffer *from, size_t expected)
+check_greeting(struct stream *s)
 {
 	const struct link_config *cfg = peer_config(s->peer);
+	size_t expected = s->opener ? cfg->self : cfg->peer;
 	uint8_t head[GUARD_BYTES];
-	ssize_t n = 0;
+	size_t n = s->opener ? joint_peek_held(s->joint, head, sizeof head)
+			     : joint_peek_waiting(s->joint, head, sizeof head);
 
-	n = evbuffer_copyout(from, head, sizeof head);
-	switch (cfg->local->mpyc_guard ? guard_check(head, n > 0 ? (size_t)n : 0, expected)
-				       : GUARD_PASS) {
+	switch (cfg->local->mpyc_guard ? guard_check(head, n, expected) : GUARD_PASS) {
 	case GUARD_MORE:
 		return 0;
 	case GUARD_PASS:
@@ -458,43 +216,27 @@ check_greeting(struct stream *s, struct evbuffer *from, size_t expected)
 static void
 move(struct stream *s)
 {
-	if (s->fd < 0 || move_in(s) != 0 || move_out(s) != 0)
+	enum joint_state state = joint_move(s->joint);
+
+	count(s);
+	if (s->qs != NULL)
+		flush(s);
+	if (state == JOINT_BROKEN) {
+		local_gone(s, strerror(errno));
 		return;
-	if (s->state == STATE_GREETING && s->opener &&
-	    check_greeting(s, s->held, self_index(s)) != 0)
+	}
+	/* An MPyC party that ends now was killed: the far side must not be handed its
+	 * greeting. For other programs, half-closing early is legitimate. */
+	if (s->opener && s->mpyc && s->state != STATE_LIVE && joint_hung_up(s->joint)) {
+		local_gone(s, "");
 		return;
-	if (s->state == STATE_LIVE && s->shut && s->finished) {
+	}
+	if (s->opener && s->state == STATE_GREETING && check_greeting(s) != 0)
+		return;
+	if (state == JOINT_DONE) {
 		log_debug("peer=%s a stream has ended", peer_of(s));
 		destroy(s);
 	}
-}
-
-static void
-on_local(evutil_socket_t fd, short what, void *arg)
-{
-	struct stream *s = arg;
-
-	(void)fd;
-	if (what & (EV_READ | EV_CLOSED))
-		s->readable = true;
-	if (what & EV_WRITE)
-		s->writable = true;
-	if (what & EV_CLOSED)
-		s->hung_up = true;
-	move(s);
-}
-
-static int
-watch_local(struct stream *s, int fd)
-{
-	struct event_base *base = peer_config(s->peer)->base;
-
-	s->ev = event_new(base, fd,
-			  EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_local, s);
-	if (s->ev == NULL)
-		return -1;
-	s->fd = fd;
-	return event_add(s->ev, NULL);
 }
 
 /* --- opener --- */
@@ -508,8 +250,7 @@ open_stream(struct peer *p, int fd)
 		close(fd);
 		return NULL;
 	}
-	if (watch_local(s, fd) != 0) {
-		s->fd = fd;
+	if (joint_set_fd(s->joint, fd) != 0) {
 		destroy(s);
 		return NULL;
 	}
@@ -526,8 +267,7 @@ stream_open_mpyc(struct peer *p, int fd)
 	s->mpyc = true;
 	s->state = STATE_GREETING;
 	if (peer_add(p, s) != 0 || peer_admit_mpyc(p, s) != 0) {
-		end_local(s);
-		destroy(s);
+		abort_stream(s, QUIC_CODE_LIMIT);
 		return NULL;
 	}
 	return s;
@@ -545,8 +285,7 @@ stream_open_port(struct peer *p, int fd, uint16_t port, bool socks)
 	s->state = STATE_WAITING;
 	if (peer_add(p, s) != 0) {
 		socks_reply(s, REPLY_FAILURE);
-		end_local(s);
-		destroy(s);
+		abort_stream(s, QUIC_CODE_LIMIT);
 		return NULL;
 	}
 	peer_wait(p, s);
@@ -571,13 +310,10 @@ request(struct stream *s)
 	/* The first bytes of a new stream always find room. */
 	quic_stream_write(s->qs, head, len);
 	s->state = STATE_REQUESTED;
-	s->held_sent = 0;
 	s->head_len = 0;
-	s->finished = false;
-	send_held(s);
-	/* Bytes and the end of file that came while waiting. */
-	event_active(s->ev, EV_READ, 0);
-	link_flush_soon(peer_link(s->peer));
+	joint_set_stream(s->joint, s->qs);
+	joint_move(s->joint);
+	flush(s);
 	return 0;
 }
 
@@ -590,6 +326,7 @@ on_reply(struct stream *s)
 	if (reply == REPLY_SUCCEEDED) {
 		socks_reply(s, REPLY_SUCCEEDED);
 		s->state = STATE_LIVE;
+		joint_open(s->joint);
 		if (s->mpyc)
 			log_info("peer=%s the MPyC programs are connected", peer_of(s));
 		return 0;
@@ -622,16 +359,15 @@ on_dialled(void *arg, int fd, const char *why)
 		refuse(s, REPLY_REFUSED);
 		return;
 	}
-	if (watch_local(s, fd) != 0) {
-		s->fd = fd;
+	if (joint_set_fd(s->joint, fd) != 0) {
 		abort_stream(s, QUIC_CODE_LIMIT);
 		return;
 	}
 	s->state = STATE_LIVE;
-	s->writable = true;
+	joint_open(s->joint);
 	header_encode_reply(REPLY_SUCCEEDED, head);
 	quic_stream_write(s->qs, head, sizeof head);
-	link_flush_soon(peer_link(s->peer));
+	flush(s);
 	if (s->mpyc)
 		log_info("peer=%s the MPyC programs are connected", peer_of(s));
 	move(s);
@@ -702,6 +438,7 @@ stream_accept(struct peer *p, struct quic_stream *qs)
 	if (s == NULL)
 		return NULL;
 	s->qs = qs;
+	joint_set_stream(s->joint, qs);
 	s->state = STATE_HEADER;
 	if (peer_add(p, s) != 0) {
 		s->qs = NULL;
@@ -759,8 +496,8 @@ echo(struct stream *s, const uint8_t *data, size_t len, bool fin)
 		abort_stream(s, QUIC_CODE_LIMIT);
 		return;
 	}
-	consumed(s, len);
-	link_flush_soon(peer_link(s->peer));
+	quic_stream_consumed(s->qs, len);
+	flush(s);
 	if (fin) {
 		quic_stream_finish(s->qs);
 		destroy(s);
@@ -777,7 +514,7 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 		n = take_head(s, data, len);
 		if (n < 0)
 			return;
-		consumed(s, (size_t)n);
+		quic_stream_consumed(s->qs, (size_t)n);
 		data += n;
 		len -= (size_t)n;
 	}
@@ -790,17 +527,11 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 		abort_stream(s, QUIC_CODE_PROTOCOL);
 		return;
 	}
-	peer_count(s->peer, 0, len);
-	n = len > 0 ? write_through(s, data, len) : 0;
-	if (n < 0)
-		return;
-	if ((size_t)n < len && evbuffer_add(s->out, data + n, len - (size_t)n) != 0) {
-		abort_stream(s, QUIC_CODE_LIMIT);
+	if (joint_take(s->joint, data, len, fin) != 0) {
+		local_gone(s, strerror(errno));
 		return;
 	}
-	s->remote_fin = s->remote_fin || fin;
-	if (s->state == STATE_GREETING && !s->opener &&
-	    check_greeting(s, s->out, peer_index(s->peer)) != 0)
+	if (!s->opener && s->state == STATE_GREETING && check_greeting(s) != 0)
 		return;
 	move(s);
 }
@@ -831,13 +562,14 @@ on_closed(void *owner, bool lost)
 	struct stream *s = owner;
 
 	s->qs = NULL;
+	joint_set_stream(s->joint, NULL);
 	if (lost && s->opener && s->state == STATE_REQUESTED) {
 		/* Nothing has reached a far program yet: ask again on the next link. */
 		s->state = STATE_WAITING;
 		peer_wait(s->peer, s);
 		return;
 	}
-	if (lost || s->fd < 0) {
+	if (lost || !joint_has_fd(s->joint)) {
 		abort_stream(s, QUIC_CODE_NONE);
 		return;
 	}
@@ -886,7 +618,7 @@ stream_is_held(const struct stream *s)
 bool
 stream_is_idle(const struct stream *s)
 {
-	return evbuffer_get_length(s->out) == 0 &&
+	return !joint_is_waiting(s->joint) &&
 	       (s->qs == NULL || quic_stream_unacked(s->qs) == 0);
 }
 

@@ -27,14 +27,6 @@
  */
 struct stream;
 
-/* Kept of a local program's bytes until the far program is there; then its socket is
- * not read any more. */
-#define STREAM_HELD_MAX (64 * 1024)
-
-/* Moved from one local socket in one go, so that a bulk stream does not keep the others
- * waiting. */
-#define STREAM_TURN_BYTES (256 * 1024)
-
 /* A local program's connection for the far MPyC. Takes ${fd} over. NULL (${fd} closed)
  * when memory is short. */
 struct stream *stream_open_mpyc(struct peer *p, int fd);

@@ -1,0 +1,385 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+
+#include "base/log.h"
+#include "tunnel/joint.h"
+
+#define READ_BYTES (16 * 1024)
+
+struct joint {
+	struct event_base *base;
+	joint_active *active;
+	void *arg;
+	struct quic_stream *qs;
+	bool open;
+
+	int fd; /* -1 for none yet */
+	struct event *ev;
+	/* The event is edge-triggered and watches both directions for the life of the
+	 * socket; these remember what the edges said. */
+	bool readable, writable, hung_up;
+	bool local_eof;  /* the local program's end of file has been read */
+	bool finished;   /* and passed on */
+	bool remote_fin; /* the peer's has come */
+	bool shut;       /* and has been passed on */
+	int error;       /* the socket failed */
+
+	/* From the peer; bounded by the stream's window. */
+	struct evbuffer *waiting;
+	/* From the local program; the first ${held_sent} bytes are in ${qs}'s send
+	 * buffer as well. NULL once all of it is, and the joint is open. */
+	struct evbuffer *held;
+	size_t held_sent;
+	size_t sent, received;
+};
+
+struct joint *
+joint_new(struct event_base *base, joint_active *active, void *arg)
+{
+	struct joint *j = calloc(1, sizeof *j);
+
+	if (j == NULL)
+		return NULL;
+	j->base = base;
+	j->active = active;
+	j->arg = arg;
+	j->fd = -1;
+	j->waiting = evbuffer_new();
+	j->held = evbuffer_new();
+	if (j->waiting == NULL || j->held == NULL) {
+		joint_free(j);
+		return NULL;
+	}
+	return j;
+}
+
+void
+joint_free(struct joint *j)
+{
+	if (j == NULL)
+		return;
+	if (j->ev != NULL)
+		event_free(j->ev);
+	if (j->fd >= 0)
+		close(j->fd);
+	if (j->waiting != NULL)
+		evbuffer_free(j->waiting);
+	if (j->held != NULL)
+		evbuffer_free(j->held);
+	free(j);
+}
+
+static void
+on_edge(evutil_socket_t fd, short what, void *arg)
+{
+	struct joint *j = arg;
+
+	(void)fd;
+	if (what & (EV_READ | EV_CLOSED))
+		j->readable = true;
+	if (what & EV_WRITE)
+		j->writable = true;
+	if (what & EV_CLOSED)
+		j->hung_up = true;
+	j->active(j->arg);
+}
+
+int
+joint_set_fd(struct joint *j, int fd)
+{
+	j->fd = fd;
+	j->ev = event_new(j->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+			  on_edge, j);
+	return j->ev == NULL ? -1 : event_add(j->ev, NULL);
+}
+
+bool
+joint_has_fd(const struct joint *j)
+{
+	return j->fd >= 0;
+}
+
+void
+joint_set_stream(struct joint *j, struct quic_stream *qs)
+{
+	j->qs = qs;
+	if (j->open)
+		return;
+	j->held_sent = 0;
+	j->finished = false;
+	j->remote_fin = false;
+}
+
+void
+joint_open(struct joint *j)
+{
+	j->open = true;
+	/* A socket without an edge so far has room: it is new. */
+	j->writable = true;
+}
+
+/* Bytes that are held and not yet in the stream's send buffer. */
+static size_t
+held_left(const struct joint *j)
+{
+	return j->held == NULL ? 0 : evbuffer_get_length(j->held) - j->held_sent;
+}
+
+static int
+read_held(struct joint *j)
+{
+	while (j->readable && !j->local_eof) {
+		size_t room = JOINT_HELD_MAX - evbuffer_get_length(j->held);
+		int n;
+
+		if (room == 0)
+			break;
+		n = evbuffer_read(j->held, j->fd,
+				  (int)(room < READ_BYTES ? room : READ_BYTES));
+		if (n == 0)
+			j->local_eof = true;
+		else if (n < 0 && errno == EAGAIN)
+			j->readable = false;
+		else if (n < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void
+send_held(struct joint *j)
+{
+	struct evbuffer_ptr at;
+	struct iovec iov[2];
+	size_t taken = 0;
+	int n;
+
+	if (held_left(j) > 0) {
+		n = quic_stream_reserve(j->qs, held_left(j), iov);
+		for (int i = 0; i < n && held_left(j) > 0; i++) {
+			size_t len = iov[i].iov_len < held_left(j) ? iov[i].iov_len
+								   : held_left(j);
+
+			evbuffer_ptr_set(j->held, &at, j->held_sent, EVBUFFER_PTR_SET);
+			evbuffer_copyout_from(j->held, &at, iov[i].iov_base, len);
+			j->held_sent += len;
+			taken += len;
+		}
+		quic_stream_commit(j->qs, taken);
+		j->sent += taken;
+	}
+	if (j->open && j->held != NULL && held_left(j) == 0) {
+		evbuffer_free(j->held);
+		j->held = NULL;
+	}
+}
+
+/* One read straight into the send buffer. Returns the bytes, 0 when there is nothing to
+ * do now, -1 when the socket failed. */
+static ssize_t
+read_through(struct joint *j, size_t want)
+{
+	struct iovec iov[2];
+	size_t room = 0;
+	ssize_t n;
+	int areas = quic_stream_reserve(j->qs, want, iov);
+
+	if (areas == 0)
+		return 0;
+	for (int i = 0; i < areas; i++)
+		room += iov[i].iov_len;
+	n = readv(j->fd, iov, areas);
+	quic_stream_commit(j->qs, n > 0 ? (size_t)n : 0);
+	if (n < 0 && errno != EAGAIN)
+		return -1;
+	if (n == 0)
+		j->local_eof = true;
+	/* A short read has emptied the socket, and the next bytes make a new edge; only
+	 * the end of file may be there already. */
+	if (n < 0 || ((size_t)n < room && !j->hung_up))
+		j->readable = false;
+	return n < 0 ? 0 : n;
+}
+
+static int
+read_open(struct joint *j)
+{
+	size_t turn = 0;
+	ssize_t n;
+
+	while (j->readable && !j->local_eof) {
+		if (turn >= JOINT_TURN_BYTES) {
+			/* The edge is spent: come back by ourselves. */
+			event_active(j->ev, EV_READ, 0);
+			break;
+		}
+		n = read_through(j, JOINT_TURN_BYTES - turn);
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		turn += (size_t)n;
+	}
+	j->sent += turn;
+	return 0;
+}
+
+static int
+move_out(struct joint *j)
+{
+	if (!j->open && read_held(j) != 0)
+		return -1;
+	if (j->qs == NULL)
+		return 0;
+	send_held(j);
+	if (j->open && held_left(j) == 0 && read_open(j) != 0)
+		return -1;
+	if (j->local_eof && !j->finished && held_left(j) == 0) {
+		quic_stream_finish(j->qs);
+		j->finished = true;
+	}
+	return 0;
+}
+
+static void
+left(struct joint *j, size_t len)
+{
+	j->received += len;
+	if (j->qs != NULL && len > 0)
+		quic_stream_consumed(j->qs, len);
+}
+
+static int
+move_in(struct joint *j)
+{
+	if (!j->open)
+		return 0;
+	while (j->writable && evbuffer_get_length(j->waiting) > 0) {
+		int n = evbuffer_write(j->waiting, j->fd);
+
+		if (n > 0)
+			left(j, (size_t)n);
+		else if (n < 0 && errno == EAGAIN)
+			j->writable = false;
+		else
+			return -1;
+	}
+	if (j->remote_fin && !j->shut && evbuffer_get_length(j->waiting) == 0) {
+		shutdown(j->fd, SHUT_WR);
+		j->shut = true;
+	}
+	return 0;
+}
+
+enum joint_state
+joint_move(struct joint *j)
+{
+	if (j->fd < 0)
+		return JOINT_GOES_ON;
+	/* The kernel tells of a failure once; whoever asks later must hear it too. */
+	if (j->error == 0 && (move_in(j) != 0 || move_out(j) != 0))
+		j->error = errno;
+	if (j->error != 0) {
+		errno = j->error;
+		return JOINT_BROKEN;
+	}
+	return j->shut && j->finished ? JOINT_DONE : JOINT_GOES_ON;
+}
+
+int
+joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin)
+{
+	ssize_t n = 0;
+
+	if (len > 0 && j->open && j->writable && evbuffer_get_length(j->waiting) == 0) {
+		n = send(j->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno != EAGAIN)
+			return -1;
+		if (n < (ssize_t)len)
+			j->writable = false;
+		if (n < 0)
+			n = 0;
+		left(j, (size_t)n);
+	}
+	if ((size_t)n < len && evbuffer_add(j->waiting, data + n, len - (size_t)n) != 0)
+		return -1;
+	j->remote_fin = j->remote_fin || fin;
+	return 0;
+}
+
+bool
+joint_hung_up(const struct joint *j)
+{
+	return j->local_eof || j->hung_up;
+}
+
+static size_t
+peek(struct evbuffer *from, uint8_t *out, size_t len)
+{
+	ssize_t n = from == NULL ? 0 : evbuffer_copyout(from, out, len);
+
+	return n < 0 ? 0 : (size_t)n;
+}
+
+size_t
+joint_peek_held(const struct joint *j, uint8_t *out, size_t len)
+{
+	return peek(j->held, out, len);
+}
+
+size_t
+joint_peek_waiting(const struct joint *j, uint8_t *out, size_t len)
+{
+	return peek(j->waiting, out, len);
+}
+
+bool
+joint_is_waiting(const struct joint *j)
+{
+	return evbuffer_get_length(j->waiting) > 0;
+}
+
+void
+joint_say(struct joint *j, const uint8_t *data, size_t len)
+{
+	/* A few bytes always fit the buffer of a new socket; a program that has gone is
+	 * noticed by the next joint_move(). */
+	if (send(j->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("a local program is gone before it was answered");
+}
+
+void
+joint_arm_reset(struct joint *j)
+{
+	struct linger now = {.l_onoff = 1};
+
+	if (j->fd >= 0)
+		setsockopt(j->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void
+joint_end_of_file(struct joint *j)
+{
+	char waste[READ_BYTES];
+
+	if (j->fd < 0)
+		return;
+	shutdown(j->fd, SHUT_WR);
+	/* Unread bytes would turn the close into a reset. */
+	while (recv(j->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
+		continue;
+}
+
+void
+joint_count(struct joint *j, size_t *sent, size_t *received)
+{
+	*sent = j->sent;
+	*received = j->received;
+	j->sent = 0;
+	j->received = 0;
+}

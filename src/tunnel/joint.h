@@ -1,0 +1,82 @@
+#ifndef MPCPROXY_TUNNEL_JOINT_H
+#define MPCPROXY_TUNNEL_JOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <event2/event.h>
+
+#include "quic/quic.h"
+
+/*
+ * A local TCP connection joined to a QUIC stream: bytes, ends of file and back-pressure
+ * pass both ways. Closed at first: what the local program sends is kept, up to
+ * JOINT_HELD_MAX, and copied to the stream there may be, and nothing is written to it.
+ * Once open, bytes go straight from the socket into QUIC's send buffer, and straight
+ * from the packet to the socket as far as that takes them.
+ */
+struct joint;
+
+#define JOINT_HELD_MAX (64 * 1024)
+
+/* Moved from one socket in one go, so that a bulk stream does not keep the others
+ * waiting. */
+#define JOINT_TURN_BYTES (256 * 1024)
+
+/* The local socket has something to say: call joint_move(). */
+typedef void joint_active(void *arg);
+
+struct joint *joint_new(struct event_base *base, joint_active *active, void *arg);
+/* Closes the socket as it is; the QUIC stream is left alone. */
+void joint_free(struct joint *j);
+
+/* Join the connected, non-blocking socket ${fd}, which is the joint's from then on, also
+ * when -1 is returned. */
+int joint_set_fd(struct joint *j, int fd);
+bool joint_has_fd(const struct joint *j);
+
+/* Join ${qs}: what is held is written to it. NULL parts from it; what was held is kept
+ * for the next one. Only before joint_open() may another be joined. */
+void joint_set_stream(struct joint *j, struct quic_stream *qs);
+
+/* Both programs are there. */
+void joint_open(struct joint *j);
+
+enum joint_state {
+	JOINT_GOES_ON,
+	JOINT_DONE,   /* both ends of file have been passed on */
+	JOINT_BROKEN, /* the socket failed: errno says how */
+};
+
+/* Move what can be moved, both ways. */
+enum joint_state joint_move(struct joint *j);
+
+/* From the peer, for the local program; credit goes back as bytes leave. -1 when the
+ * socket failed or memory is short. */
+int joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin);
+
+/* The local program has closed its side, whether or not that has been passed on. */
+bool joint_hung_up(const struct joint *j);
+
+/* The first bytes held from the local program, or waiting for it: how many of ${len}
+ * were copied to ${out}. */
+size_t joint_peek_held(const struct joint *j, uint8_t *out, size_t len);
+size_t joint_peek_waiting(const struct joint *j, uint8_t *out, size_t len);
+
+/* Bytes wait to be written to the local program. */
+bool joint_is_waiting(const struct joint *j);
+
+/* Write a few bytes of our own to the local program, before joint_open(). */
+void joint_say(struct joint *j, const uint8_t *data, size_t len);
+
+/* The local program must see a reset when the socket is closed. */
+void joint_arm_reset(struct joint *j);
+/* The local program must see an end of file, whatever was still to come. */
+void joint_end_of_file(struct joint *j);
+
+/* Bytes moved since the last call. */
+void joint_count(struct joint *j, size_t *sent, size_t *received);
+
+#endif
