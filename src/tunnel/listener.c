@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* accept4() */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
