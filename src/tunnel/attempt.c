@@ -67,11 +67,11 @@ on_writable(void *arg)
 }
 
 static const struct path_callbacks path_callbacks = {
-	.bundle = on_bundle,
-	.ready = on_ready,
-	.failed = on_failed,
-	.datagram = on_datagram,
-	.writable = on_writable,
+    .bundle = on_bundle,
+    .ready = on_ready,
+    .failed = on_failed,
+    .datagram = on_datagram,
+    .writable = on_writable,
 };
 
 struct attempt *

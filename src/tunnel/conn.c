@@ -75,7 +75,8 @@ on_ended(void *arg, const struct quic_end *end)
 	struct conn *c = arg;
 
 	c->over = true;
-	c->peer_left = end->by_peer && end->application && end->code == QUIC_CODE_SHUTDOWN;
+	c->peer_left =
+	    end->by_peer && end->application && end->code == QUIC_CODE_SHUTDOWN;
 	snprintf(c->why, sizeof c->why, "%s",
 		 c->peer_left ? "the party's proxy has shut down" : end->text);
 	if (!c->closing)
@@ -145,18 +146,18 @@ on_migrated(void *arg, uint32_t path, bool ok)
 }
 
 static const struct quic_callbacks quic_callbacks = {
-	.send = on_send,
-	.timer = on_timer,
-	.established = on_established,
-	.ended = on_ended,
-	.stream_opened = on_stream_opened,
-	.stream_data = on_stream_data,
-	.stream_writable = on_stream_writable,
-	.stream_sent = on_stream_sent,
-	.stream_reset = on_stream_reset,
-	.stream_stopped = on_stream_stopped,
-	.stream_closed = on_stream_closed,
-	.migrated = on_migrated,
+    .send = on_send,
+    .timer = on_timer,
+    .established = on_established,
+    .ended = on_ended,
+    .stream_opened = on_stream_opened,
+    .stream_data = on_stream_data,
+    .stream_writable = on_stream_writable,
+    .stream_sent = on_stream_sent,
+    .stream_reset = on_stream_reset,
+    .stream_stopped = on_stream_stopped,
+    .stream_closed = on_stream_closed,
+    .migrated = on_migrated,
 };
 
 struct conn *

@@ -110,8 +110,8 @@ established(struct dialer *d)
 	}
 	if (d->patient && owner_check_server(d->fd, &err) != 0) {
 		if (log_gate_pass(&d->gate, (long long)clock_now_ns(), &hidden))
-			log_warn("port=%u refusing to hand MPyC's keys to it: %s", d->port,
-				 err.text);
+			log_warn("port=%u refusing to hand MPyC's keys to it: %s",
+				 d->port, err.text);
 		again(d);
 		return;
 	}

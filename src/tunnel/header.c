@@ -17,8 +17,8 @@ static bool
 is_name(const uint8_t *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
-		bool alnum = (p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'z') ||
-			     (p[i] >= 'A' && p[i] <= 'Z');
+		bool alnum = (p[i] >= '0' && p[i] <= '9') ||
+			     (p[i] >= 'a' && p[i] <= 'z') || (p[i] >= 'A' && p[i] <= 'Z');
 		if (!alnum && p[i] != '.' && p[i] != '-' && p[i] != '_')
 			return false;
 	}

@@ -10,9 +10,9 @@
  * places where they are spoken: as the header of every stream between two parties, and
  * towards local programs on the `socks5` port.
  */
-#define HEADER_HOST_MAX      255
-#define HEADER_REQUEST_MAX   (4 + 1 + HEADER_HOST_MAX + 2)
-#define HEADER_REPLY_BYTES   10
+#define HEADER_HOST_MAX    255
+#define HEADER_REQUEST_MAX (4 + 1 + HEADER_HOST_MAX + 2)
+#define HEADER_REPLY_BYTES 10
 
 /* Reply field of RFC 1928, 6. */
 enum header_reply {

@@ -93,8 +93,9 @@ int
 joint_set_fd(struct joint *j, int fd)
 {
 	j->fd = fd;
-	j->ev = event_new(j->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
-			  on_edge, j);
+	j->ev =
+	    event_new(j->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
+		      on_edge, j);
 	return j->ev == NULL ? -1 : event_add(j->ev, NULL);
 }
 
@@ -162,8 +163,8 @@ send_held(struct joint *j)
 	if (held_left(j) > 0) {
 		n = quic_stream_reserve(j->qs, held_left(j), iov);
 		for (int i = 0; i < n && held_left(j) > 0; i++) {
-			size_t len = iov[i].iov_len < held_left(j) ? iov[i].iov_len
-								   : held_left(j);
+			size_t len =
+			    iov[i].iov_len < held_left(j) ? iov[i].iov_len : held_left(j);
 
 			evbuffer_ptr_set(j->held, &at, j->held_sent, EVBUFFER_PTR_SET);
 			evbuffer_copyout_from(j->held, &at, iov[i].iov_base, len);

@@ -5,10 +5,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "rendezvous/contact.h"
-#include "rendezvous/signal.h"
 #include "tunnel/attempt.h"
 #include "tunnel/link.h"
+#include "tunnel/signaller.h"
 #include "tunnel/turn.h"
 
 /* Between failed attempts: long enough not to load a relay or the rendezvous, short
@@ -43,7 +42,7 @@ struct link {
 	bool online; /* some rendezvous is reachable */
 	bool silent;
 	bool peer_left; /* it shut down in good order: wait until it returns */
-	struct contact *contact;
+	struct signaller *signaller;
 	uint32_t generation;    /* the newest attempt's */
 	struct attempt *active; /* carries ${current} */
 	struct attempt *next;   /* under negotiation; carries ${fresh} */
@@ -54,7 +53,6 @@ struct link {
 	struct conn *fresh;
 	unsigned retry_ms;
 	struct event *retry;
-	struct event *contact_timer;
 	struct event *watch;
 	struct event *flush; /* only ever activated: runs before the loop waits again */
 	struct event *reap;  /* the same: frees what callbacks have ended */
@@ -104,25 +102,12 @@ on_retry(evutil_socket_t fd, short what, void *arg)
 	start_attempt(arg);
 }
 
-static void
-send_signal(struct link *l, enum signal_type type, const uint8_t *body, size_t len)
-{
-	contact_send(l->contact, (uint8_t)type, body, len, clock_now_ns());
-	arm(l->contact_timer, contact_expiry(l->contact));
-}
-
 /* Only the client starts generations; the server asks it to. */
 static void
 ask_for_restart(struct link *l)
 {
-	uint8_t body[64];
-	int len;
-
-	if (l->client || !contact_is_met(l->contact))
-		return;
-	len = signal_encode_restart(l->generation, body, sizeof body);
-	if (len > 0)
-		send_signal(l, SIGNAL_RESTART, body, (size_t)len);
+	if (!l->client)
+		signaller_ask_for_restart(l->signaller, l->generation);
 }
 
 static void
@@ -239,11 +224,11 @@ on_conn_migrated(void *arg, struct conn *c, uint32_t path, bool ok)
 }
 
 static const struct conn_callbacks conn_callbacks = {
-	.send = on_conn_send,
-	.established = on_conn_established,
-	.ended = on_conn_ended,
-	.opened = on_conn_opened,
-	.migrated = on_conn_migrated,
+    .send = on_conn_send,
+    .established = on_conn_established,
+    .ended = on_conn_ended,
+    .opened = on_conn_opened,
+    .migrated = on_conn_migrated,
 };
 
 /* Begin a handshake on ${next}. */
@@ -252,12 +237,12 @@ start_conn(struct link *l)
 {
 	const struct party *party = &l->cfg.session->parties[l->cfg.peer];
 	struct quic_config cfg = {
-		.server = !l->client,
-		.ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
-		.peer = party->key,
-		.path = attempt_generation(l->next),
-		.idle_ns = OUTAGE_LIMIT_NS,
-		.keep_alive_ns = KEEP_ALIVE_NS,
+	    .server = !l->client,
+	    .ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
+	    .peer = party->key,
+	    .path = attempt_generation(l->next),
+	    .idle_ns = OUTAGE_LIMIT_NS,
+	    .keep_alive_ns = KEEP_ALIVE_NS,
 	};
 	struct err err;
 
@@ -355,7 +340,8 @@ on_failed(void *arg, struct attempt *a, const char *why)
 {
 	struct link *l = arg;
 
-	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a), why);
+	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a),
+		 why);
 	snprintf(l->last_error, sizeof l->last_error, "no path: %s", why);
 	event_active(l->reap, EV_TIMEOUT, 0);
 }
@@ -363,15 +349,17 @@ on_failed(void *arg, struct attempt *a, const char *why)
 static void
 on_local_candidates(void *arg, const uint8_t *body, size_t len)
 {
-	send_signal(arg, SIGNAL_CANDIDATES, body, len);
+	struct link *l = arg;
+
+	signaller_send_candidates(l->signaller, body, len);
 }
 
 static const struct attempt_callbacks attempt_callbacks = {
-	.signal = on_local_candidates,
-	.ready = on_ready,
-	.failed = on_failed,
-	.datagram = on_datagram,
-	.writable = on_writable,
+    .signal = on_local_candidates,
+    .ready = on_ready,
+    .failed = on_failed,
+    .datagram = on_datagram,
+    .writable = on_writable,
 };
 
 /* What the path may use besides the session's servers. */
@@ -396,20 +384,20 @@ begin(struct link *l, uint32_t generation)
 	const struct session *s = l->cfg.session;
 	const struct party *party = &s->parties[l->cfg.peer];
 	struct path_config cfg = {
-		.controlling = l->client,
-		.policy = party->policy != PATH_ANY ? party->policy : s->policy,
-		.session = s,
-		.upnp = l->cfg.local->upnp,
+	    .controlling = l->client,
+	    .policy = party->policy,
+	    .session = s,
+	    .upnp = l->cfg.local->upnp,
 	};
 	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
 	struct err err;
 
 	set_turn_credentials(l->cfg.local, &cfg, user, password);
 	drop_next(l);
-	contact_clear(l->contact);
+	signaller_supersede(l->signaller);
 	l->generation = generation;
-	l->next = attempt_new(l->cfg.path_ctx, &cfg, generation, &attempt_callbacks, l,
-			      &err);
+	l->next =
+	    attempt_new(l->cfg.path_ctx, &cfg, generation, &attempt_callbacks, l, &err);
 	if (l->next == NULL) {
 		log_error("peer=%s cannot gather candidates: %s", l->name, err.text);
 		snprintf(l->last_error, sizeof l->last_error, "%s", err.text);
@@ -422,7 +410,7 @@ start_attempt(struct link *l)
 {
 	/* Without a rendezvous or a peer behind it there is nobody to negotiate with;
 	 * the return of either starts an attempt at once. */
-	if (!l->client || !l->online || !contact_is_met(l->contact) || l->peer_left)
+	if (!l->client || !l->online || !signaller_is_met(l->signaller) || l->peer_left)
 		return;
 	begin(l, l->generation + 1);
 }
@@ -440,7 +428,7 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 		snprintf(why, sizeof why, "%s", conn_why(l->current));
 		l->peer_left = conn_peer_left(l->current);
 		if (l->peer_left)
-			contact_forget(l->contact, clock_now_ns());
+			signaller_forget(l->signaller);
 		drop_current(l, QUIC_CODE_NONE, why);
 		ask_for_restart(l);
 		retry_later(l);
@@ -515,18 +503,7 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_contact_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *l = arg;
-
-	(void)fd;
-	(void)what;
-	contact_tick(l->contact, clock_now_ns());
-	arm(l->contact_timer, contact_expiry(l->contact));
-}
-
-static void
-on_contact_send(void *arg, const uint8_t *sealed, size_t len)
+on_send(void *arg, const uint8_t *sealed, size_t len)
 {
 	struct link *l = arg;
 
@@ -538,7 +515,6 @@ on_met(void *arg, bool replaced)
 {
 	struct link *l = arg;
 
-	log_debug("peer=%s met%s", l->name, replaced ? " again, a new life" : "");
 	l->peer_left = false;
 	if (replaced) {
 		drop_next(l);
@@ -552,44 +528,27 @@ on_met(void *arg, bool replaced)
 }
 
 static void
-on_candidates(struct link *l, const uint8_t *body, size_t len)
+on_candidates(void *arg, const struct signal_candidates *m)
 {
-	struct signal_candidates m;
+	struct link *l = arg;
 	struct attempt *a;
 	struct err err;
 
-	if (signal_decode_candidates(&m, body, len) != 0) {
-		log_warn("peer=%s sent candidates that do not parse, ignored", l->name);
-		return;
-	}
-	if (!l->client && m.generation > l->generation)
-		begin(l, m.generation);
-	a = find_attempt(l, m.generation);
-	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, &m, &err) != 0)
+	if (!l->client && m->generation > l->generation)
+		begin(l, m->generation);
+	a = find_attempt(l, m->generation);
+	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0)
 		log_warn("peer=%s its candidates are refused: %s", l->name, err.text);
 }
 
 static void
-on_contact_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
+on_restart(void *arg, uint32_t generation)
 {
 	struct link *l = arg;
-	uint32_t generation;
 
-	switch (type) {
-	case SIGNAL_CANDIDATES:
-		on_candidates(l, body, len);
-		break;
-	case SIGNAL_RESTART:
-		if (!l->client || signal_decode_restart(&generation, body, len) != 0)
-			break;
-		/* An attempt that is newer than the complaint answers it. */
-		if (generation >= l->generation && l->next == NULL)
-			retry_later(l);
-		break;
-	default:
-		log_debug("peer=%s sent a message of unknown type %u", l->name, type);
-		break;
-	}
+	/* An attempt that is newer than the complaint answers it. */
+	if (l->client && generation >= l->generation && l->next == NULL)
+		retry_later(l);
 }
 
 static bool
@@ -614,19 +573,22 @@ on_roster_differs(void *arg)
 {
 	struct link *l = arg;
 
-	log_error("peer=%s has a different session.ini: names, keys or their order differ; "
+	log_error("peer=%s has a different session.ini: names, keys or their order "
+		  "differ; "
 		  "give every party the same file",
 		  l->name);
-	snprintf(l->last_error, sizeof l->last_error, "its session.ini differs from ours");
+	snprintf(l->last_error, sizeof l->last_error,
+		 "its session.ini differs from ours");
 }
 
-static const struct contact_callbacks contact_callbacks = {
-	.send = on_contact_send,
-	.met = on_met,
-	.message = on_contact_message,
-	.heard = on_heard,
-	.refused = on_refused,
-	.roster_differs = on_roster_differs,
+static const struct signaller_callbacks signaller_callbacks = {
+    .send = on_send,
+    .met = on_met,
+    .heard = on_heard,
+    .refused = on_refused,
+    .roster_differs = on_roster_differs,
+    .candidates = on_candidates,
+    .restart = on_restart,
 };
 
 static int
@@ -635,12 +597,10 @@ make_events(struct link *l)
 	struct timeval every = {.tv_sec = WATCH_S};
 
 	l->retry = evtimer_new(l->cfg.base, on_retry, l);
-	l->contact_timer = evtimer_new(l->cfg.base, on_contact_timer, l);
 	l->watch = event_new(l->cfg.base, -1, EV_PERSIST, on_watch, l);
 	l->flush = evtimer_new(l->cfg.base, on_flush, l);
 	l->reap = evtimer_new(l->cfg.base, on_reap, l);
-	if (l->retry == NULL || l->contact_timer == NULL || l->watch == NULL ||
-	    l->flush == NULL || l->reap == NULL)
+	if (l->retry == NULL || l->watch == NULL || l->flush == NULL || l->reap == NULL)
 		return -1;
 	return event_add(l->watch, &every);
 }
@@ -656,11 +616,10 @@ static void
 link_destroy(struct link *l)
 {
 	free_event(l->retry);
-	free_event(l->contact_timer);
 	free_event(l->watch);
 	free_event(l->flush);
 	free_event(l->reap);
-	contact_free(l->contact);
+	signaller_free(l->signaller);
 	free(l);
 }
 
@@ -670,11 +629,11 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 {
 	struct link *l = calloc(1, sizeof *l);
 	struct contact_config contact_cfg = {
-		.self = cfg->identity,
-		.peer = cfg->session->parties[cfg->peer].key,
-		.session_name = cfg->session->name,
-		.roster_digest = cfg->session->roster_digest,
-		.incarnation = cfg->incarnation,
+	    .self = cfg->identity,
+	    .peer = cfg->session->parties[cfg->peer].key,
+	    .session_name = cfg->session->name,
+	    .roster_digest = cfg->session->roster_digest,
+	    .incarnation = cfg->incarnation,
 	};
 
 	if (l == NULL) {
@@ -687,8 +646,9 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	l->name = cfg->session->parties[cfg->peer].name;
 	l->client = cfg->self < cfg->peer;
 	l->since_ns = clock_now_ns();
-	l->contact = contact_new(&contact_cfg, &contact_callbacks, l, err);
-	if (l->contact == NULL)
+	l->signaller =
+	    signaller_new(cfg->base, l->name, &contact_cfg, &signaller_callbacks, l, err);
+	if (l->signaller == NULL)
 		goto err1;
 	if (make_events(l) != 0) {
 		err_set(err, "out of memory");
@@ -721,24 +681,15 @@ void
 link_rendezvous(struct link *l, bool online)
 {
 	l->online = online;
-	if (online) {
-		contact_online(l->contact, clock_now_ns());
-		if (l->current == NULL && l->next == NULL)
-			retry_now(l);
-	} else {
-		contact_offline(l->contact);
-	}
-	arm(l->contact_timer, contact_expiry(l->contact));
+	signaller_set_online(l->signaller, online);
+	if (online && l->current == NULL && l->next == NULL)
+		retry_now(l);
 }
 
 void
 link_sealed(struct link *l, const uint8_t *sealed, size_t len)
 {
-	struct err err;
-
-	if (contact_receive(l->contact, sealed, len, clock_now_ns(), &err) != 0)
-		log_debug("peer=%s a message is ignored: %s", l->name, err.text);
-	arm(l->contact_timer, contact_expiry(l->contact));
+	signaller_receive(l->signaller, sealed, len);
 }
 
 bool
@@ -772,7 +723,7 @@ state_text(const struct link *l)
 		return "has shut down";
 	if (!l->online)
 		return "no rendezvous";
-	return contact_is_met(l->contact) ? "about to try again" : "not seen yet";
+	return signaller_is_met(l->signaller) ? "about to try again" : "not seen yet";
 }
 
 void

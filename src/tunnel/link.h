@@ -66,12 +66,12 @@ void link_flush_soon(struct link *l);
 
 struct link_info {
 	bool up;
-	uint64_t since_ns;       /* of the last change of ${up}, or the start */
-	const char *state;       /* a word or two for status */
+	uint64_t since_ns; /* of the last change of ${up}, or the start */
+	const char *state; /* a word or two for status */
 	bool has_path;
 	struct path_info path;
 	struct quic_info quic;
-	const char *last_error;  /* "" for none */
+	const char *last_error; /* "" for none */
 };
 void link_get_info(const struct link *l, struct link_info *info);
 

@@ -1,4 +1,5 @@
-#define _GNU_SOURCE /* accept4() */
+#include "config.h"
+
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -61,7 +62,8 @@ admit(struct listener *l, int fd)
 static bool
 is_passing(int error)
 {
-	return error == ECONNABORTED || error == EINTR || error == EPROTO || error == EPERM;
+	return error == ECONNABORTED || error == EINTR || error == EPROTO ||
+	       error == EPERM;
 }
 
 static void
@@ -120,7 +122,8 @@ bind_socket(const union addr *at, const char *what, struct err *err)
 	if (bind(fd, &at->sa, addr_len(at)) != 0 || listen(fd, BACKLOG) != 0) {
 		if (errno == EADDRINUSE)
 			err_set(err,
-				"%s: the port is in use; it is needed %s: end the program "
+				"%s: the port is in use; it is needed %s: end the "
+				"program "
 				"that has it (ss -ltnp shows it), or choose other ports "
 				"with -b or base-port",
 				text, what);

@@ -13,7 +13,8 @@ struct listener;
  * is non-blocking, with TCP_NODELAY, and the callee's. */
 typedef void listener_accepted(void *arg, int fd);
 
-/* Connections accepted per wake-up, so that a flood on one port cannot starve the rest. */
+/* Connections accepted per wake-up, so that a flood on one port cannot starve the rest.
+ */
 #define LISTENER_BATCH 64
 
 /*

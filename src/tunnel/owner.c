@@ -35,7 +35,8 @@ set_endpoint(const union addr *a, __be16 *port, __be32 host[4])
 }
 
 static enum found
-parse_answer(const uint8_t *buf, size_t len, const struct inet_diag_sockid *asked, uid_t *uid)
+parse_answer(const uint8_t *buf, size_t len, const struct inet_diag_sockid *asked,
+	     uid_t *uid)
 {
 	struct nlmsghdr head;
 	struct inet_diag_msg msg;
@@ -46,7 +47,8 @@ parse_answer(const uint8_t *buf, size_t len, const struct inet_diag_sockid *aske
 	memcpy(&head, buf, sizeof head);
 	if (head.nlmsg_len > len)
 		return FOUND_ERROR;
-	if (head.nlmsg_type == NLMSG_ERROR && head.nlmsg_len >= NLMSG_LENGTH(sizeof error)) {
+	if (head.nlmsg_type == NLMSG_ERROR &&
+	    head.nlmsg_len >= NLMSG_LENGTH(sizeof error)) {
 		memcpy(&error, buf + NLMSG_HDRLEN, sizeof error);
 		errno = -error.error;
 		return error.error == -ENOENT ? FOUND_NONE : FOUND_ERROR;
@@ -126,7 +128,8 @@ judge(enum found found, uid_t uid, const char *what, struct err *err)
 	case FOUND_OWNED:
 		if (uid == geteuid())
 			return 0;
-		return err_set(err, "%s belongs to user %u of this machine, not to ours (%u)",
+		return err_set(err,
+			       "%s belongs to user %u of this machine, not to ours (%u)",
 			       what, (unsigned)uid, (unsigned)geteuid());
 	case FOUND_ORPHAN:
 	case FOUND_NONE:

@@ -147,12 +147,13 @@ peer_admit_mpyc(struct peer *p, struct stream *s)
 	struct stream_links *links;
 
 	TAILQ_FOREACH(links, &p->all, all)
-		if (stream_is_mpyc(links->stream) && direction(links->stream) == direction(s))
-			n++;
+	if (stream_is_mpyc(links->stream) && direction(links->stream) == direction(s))
+		n++;
 	/* ${s} is among them. */
 	if (n <= PEER_MPYC_HELD_MAX + 1)
 		return 0;
-	refusal(p, "too many MPyC connections wait already; end the programs that made them");
+	refusal(p, "too many MPyC connections wait already; end the programs that made "
+		   "them");
 	return -1;
 }
 
@@ -260,11 +261,11 @@ on_second_copy(void *arg)
 }
 
 static const struct link_callbacks link_callbacks = {
-	.send = on_send,
-	.up = on_up,
-	.down = on_down,
-	.opened = on_opened,
-	.second_copy = on_second_copy,
+    .send = on_send,
+    .up = on_up,
+    .down = on_down,
+    .opened = on_opened,
+    .second_copy = on_second_copy,
 };
 
 /* --- local ports --- */
@@ -405,7 +406,8 @@ peer_is_idle(const struct peer *p)
 	struct link_info info;
 	size_t attached = 0;
 
-	TAILQ_FOREACH(links, &p->all, all) {
+	TAILQ_FOREACH(links, &p->all, all)
+	{
 		if (!stream_is_idle(links->stream))
 			return false;
 		attached += stream_is_attached(links->stream);
@@ -472,7 +474,8 @@ peer_status(const struct peer *p, struct peer_status *out)
 	out->has_path = info.has_path;
 	out->path = info.path;
 	out->smoothed_rtt_ns = info.quic.smoothed_rtt_ns;
-	TAILQ_FOREACH(links, &p->all, all) {
+	TAILQ_FOREACH(links, &p->all, all)
+	{
 		if (stream_is_held(links->stream))
 			out->held++;
 		else

@@ -88,11 +88,11 @@ on_closed(void *owner, bool lost)
 }
 
 static const struct link_stream_ops ping_ops = {
-	.data = on_data,
-	.writable = on_writable,
-	.reset = on_reset,
-	.stopped = on_reset,
-	.closed = on_closed,
+    .data = on_data,
+    .writable = on_writable,
+    .reset = on_reset,
+    .stopped = on_reset,
+    .closed = on_closed,
 };
 
 static void

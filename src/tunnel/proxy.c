@@ -76,7 +76,8 @@ on_place_state(void *arg, bool online, const char *why)
 	} else if (strcmp(place->why, why) != 0) {
 		/* Trying for ever is said once per reason. */
 		snprintf(place->why, sizeof place->why, "%s", why);
-		log_warn("rendezvous=%s not reachable: %s; trying again", place->url, why);
+		log_warn("rendezvous=%s not reachable: %s; trying again", place->url,
+			 why);
 	}
 	if (online || before != any_online(p))
 		for (size_t i = 0; i < p->session->n_parties; i++)
@@ -104,8 +105,8 @@ on_place_message(void *arg, const uint8_t *sealed, size_t len)
 }
 
 static const struct rendezvous_callbacks place_callbacks = {
-	.state = on_place_state,
-	.message = on_place_message,
+    .state = on_place_state,
+    .message = on_place_message,
 };
 
 /* To every place that is reachable: the receiver tells repetitions. */
@@ -120,17 +121,6 @@ on_send(void *arg, size_t index, const uint8_t *sealed, size_t len)
 					&p->session->parties[index].key, sealed, len);
 }
 
-static void
-name_place(struct place *place, const struct url *url)
-{
-	if (url->scheme == URL_DIR)
-		snprintf(place->url, sizeof place->url, "dir:%.*s", URL_HOST_MAX,
-			 url->path);
-	else
-		snprintf(place->url, sizeof place->url, "%s://%s:%u",
-			 url->scheme == URL_TLS ? "tls" : "mqtt", url->host, url->port);
-}
-
 static int
 open_places(struct proxy *p, struct err *err)
 {
@@ -138,7 +128,8 @@ open_places(struct proxy *p, struct err *err)
 		struct place *place = &p->places[i];
 
 		place->proxy = p;
-		name_place(place, &p->session->rendezvous[i]);
+		url_format_public(&p->session->rendezvous[i], place->url,
+				  sizeof place->url);
 		place->rendezvous =
 		    rendezvous_open(p->base, &p->session->rendezvous[i], p->session->name,
 				    p->identity, &place_callbacks, place, err);
@@ -173,9 +164,9 @@ on_second_copy(void *arg)
 }
 
 static const struct peer_callbacks peer_callbacks = {
-	.send = on_send,
-	.changed = on_changed,
-	.second_copy = on_second_copy,
+    .send = on_send,
+    .changed = on_changed,
+    .second_copy = on_second_copy,
 };
 
 static int
@@ -183,16 +174,16 @@ make_peers(struct proxy *p, struct err *err)
 {
 	for (size_t i = 0; i < p->session->n_parties; i++) {
 		struct link_config cfg = {
-			.base = p->base,
-			.path_ctx = p->path_ctx,
-			.client_ctx = p->client_ctx,
-			.server_ctx = p->server_ctx,
-			.session = p->session,
-			.local = p->local,
-			.identity = p->identity,
-			.incarnation = p->incarnation,
-			.self = p->self,
-			.peer = i,
+		    .base = p->base,
+		    .path_ctx = p->path_ctx,
+		    .client_ctx = p->client_ctx,
+		    .server_ctx = p->server_ctx,
+		    .session = p->session,
+		    .local = p->local,
+		    .identity = p->identity,
+		    .incarnation = p->incarnation,
+		    .self = p->self,
+		    .peer = i,
 		};
 
 		if (i == p->self)
@@ -266,7 +257,8 @@ serve_mailbox(struct proxy *p, struct err *err)
 	p->mailbox = mailbox_new(p->base, &p->local->listen, p->identity, NULL, err);
 	if (p->mailbox == NULL)
 		return -1;
-	log_info("listen=%s serving the rendezvous", addr_format(&p->local->listen, text));
+	log_info("listen=%s serving the rendezvous",
+		 addr_format(&p->local->listen, text));
 	return 0;
 }
 

@@ -44,28 +44,28 @@ struct peer_status {
 	const char *name;
 	size_t index;
 	bool connected;
-	uint64_t since_ns;       /* since when it has been connected or not, monotonic */
-	char state[48];          /* "connected", "waiting for bob", "checking pairs", ... */
+	uint64_t since_ns; /* since when it has been connected or not, monotonic */
+	char state[48];    /* "connected", "waiting for bob", "checking pairs", ... */
 	bool has_path;
 	struct path_info path;
 	uint64_t smoothed_rtt_ns;
-	size_t streams;          /* live */
-	size_t held;             /* accepted and not yet at the far program */
-	uint64_t bytes_sent;     /* of streams' data */
+	size_t streams;      /* live */
+	size_t held;         /* accepted and not yet at the far program */
+	uint64_t bytes_sent; /* of streams' data */
 	uint64_t bytes_received;
 	uint64_t datagrams_lost;
-	char last_error[200];    /* "" for none */
+	char last_error[200]; /* "" for none */
 };
 
 struct proxy_status {
 	const char *session;
-	const char *party;       /* our own name */
+	const char *party; /* our own name */
 	size_t index;
 	size_t n_parties;
 	uint16_t base_port;
-	size_t n_connected;      /* other parties */
+	size_t n_connected; /* other parties */
 	bool rendezvous_online;
-	char rendezvous[300];    /* its URL without the key, and why it is offline */
+	char rendezvous[300]; /* its URL without the key, and why it is offline */
 	uint64_t started_ns;
 };
 

@@ -115,7 +115,7 @@ parse(struct client *c)
 	if (used == 0)
 		return;
 	if (used < 0) {
-		fail(c, (enum header_reply)-used);
+		fail(c, (enum header_reply) - used);
 		return;
 	}
 	/* A client that speaks before our reply breaks the protocol. */

@@ -117,6 +117,12 @@ abort_stream(struct stream *s, enum quic_code code)
 {
 	struct quic_stream *qs = s->qs;
 
+	if (s->mpyc && s->state == STATE_LIVE)
+		log_error("peer=%s the connection between the MPyC programs is lost, "
+			  "which "
+			  "MPyC cannot mend: end the program at every party and start it "
+			  "again",
+			  peer_of(s));
 	if (s->mpyc)
 		joint_end_of_file(s->joint);
 	else
@@ -167,7 +173,8 @@ static void
 local_gone(struct stream *s, const char *why)
 {
 	if (s->state != STATE_LIVE)
-		log_info("peer=%s the local program hung up before the other side was there",
+		log_info("peer=%s the local program hung up before the other side was "
+			 "there",
 			 peer_of(s));
 	else
 		log_info("peer=%s a local connection broke: %s", peer_of(s), why);
@@ -193,8 +200,10 @@ check_greeting(struct stream *s)
 		peer_wait(s->peer, s);
 		return 0;
 	case GUARD_TLS:
-		log_error("peer=%s MPyC %s runs with --ssl: leave --ssl out, every stream is "
-			  "encrypted and authenticated already (or set mpyc-guard = no at "
+		log_error("peer=%s MPyC %s runs with --ssl: leave --ssl out, every "
+			  "stream is "
+			  "encrypted and authenticated already (or set mpyc-guard = no "
+			  "at "
 			  "both ends)",
 			  peer_of(s), s->opener ? "here" : "there");
 		break;
@@ -355,7 +364,8 @@ on_dialled(void *arg, int fd, const char *why)
 
 	s->dialer = NULL;
 	if (fd < 0) {
-		log_info("peer=%s cannot reach port %u here: %s", peer_of(s), s->port, why);
+		log_info("peer=%s cannot reach port %u here: %s", peer_of(s), s->port,
+			 why);
 		refuse(s, REPLY_REFUSED);
 		return;
 	}
@@ -385,8 +395,8 @@ dial(struct stream *s)
 		return -1;
 	s->state = STATE_DIALLING;
 	if (s->mpyc)
-		log_debug("peer=%s its MPyC program waits for ours on port %u", peer_of(s),
-			  s->port);
+		log_debug("peer=%s its MPyC program waits for ours on port %u",
+			  peer_of(s), s->port);
 	return 0;
 }
 
@@ -417,7 +427,8 @@ on_request(struct stream *s, const struct header_request *req)
 	}
 	if (strcmp(req->host, "127.0.0.1") != 0 ||
 	    !local_exposes(cfg->local, req->port, cfg->peer)) {
-		log_warn("peer=%s asked for %s:%u, which is not exposed to it", peer_of(s),
+		log_warn("peer=%s asked for %s:%u, which is not exposed to it",
+			 peer_of(s),
 			 log_clean(host, sizeof host, req->host, strlen(req->host)),
 			 req->port);
 		refuse(s, REPLY_NOT_ALLOWED);
@@ -474,7 +485,7 @@ take_head(struct stream *s, const uint8_t *data, size_t len)
 	if (used < 0) {
 		log_warn("peer=%s opened a stream with a header that is refused: %s",
 			 peer_of(s), header_reply_text(-used));
-		refuse(s, (enum header_reply)-used);
+		refuse(s, (enum header_reply) - used);
 		return -1;
 	}
 	return on_request(s, &req) == 0 ? used - (ssize_t)before : -1;
@@ -578,11 +589,11 @@ on_closed(void *owner, bool lost)
 }
 
 static const struct link_stream_ops stream_ops = {
-	.data = on_data,
-	.writable = on_writable,
-	.reset = on_reset,
-	.stopped = on_reset,
-	.closed = on_closed,
+    .data = on_data,
+    .writable = on_writable,
+    .reset = on_reset,
+    .stopped = on_reset,
+    .closed = on_closed,
 };
 
 struct link_owner *

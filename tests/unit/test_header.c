@@ -15,12 +15,12 @@ static const struct {
 	const char *host;
 	uint16_t port;
 } requests[] = {
-	{"\x05\x01\x00\x01\x7f\x00\x00\x01\x22\xb8", 10, "127.0.0.1", 8888},
-	{"\x05\x01\x00\x03\x04mpyc\x00\x00", 11, "mpyc", 0},
-	{"\x05\x01\x00\x03\x05"
-	 "bob-1\x00\x50",
-	 12, "bob-1", 80},
-	{"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xff\xff", 22, "::1", 65535},
+    {"\x05\x01\x00\x01\x7f\x00\x00\x01\x22\xb8", 10, "127.0.0.1", 8888},
+    {"\x05\x01\x00\x03\x04mpyc\x00\x00", 11, "mpyc", 0},
+    {"\x05\x01\x00\x03\x05"
+     "bob-1\x00\x50",
+     12, "bob-1", 80},
+    {"\x05\x01\x00\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\xff\xff", 22, "::1", 65535},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -65,9 +65,10 @@ test_bytes_after_the_request_are_left(void **state)
 	struct header_request req;
 
 	(void)state;
-	assert_int_equal(header_parse_request(
-			     &req, (const uint8_t *)"\x05\x01\x00\x03\x04mpyc\x00\x00\x07\x00",
-			     13),
+	assert_int_equal(header_parse_request(&req,
+					      (const uint8_t *)"\x05\x01\x00\x03\x04mpyc"
+							       "\x00\x00\x07\x00",
+					      13),
 			 11);
 }
 
@@ -79,18 +80,18 @@ test_bad_requests_are_refused(void **state)
 		size_t len;
 		int result;
 	} bad[] = {
-		{"\x04", 1, -REPLY_FAILURE},
-		{"\x05\x02", 2, -REPLY_COMMAND_UNKNOWN},
-		{"\x05\x03", 2, -REPLY_COMMAND_UNKNOWN},
-		{"\x05\x01\x01", 3, -REPLY_FAILURE},
-		{"\x05\x01\x00\x02", 4, -REPLY_ADDRESS_UNKNOWN},
-		{"\x05\x01\x00\x03\x03"
-		 "a\0b\x00\x50",
-		 10, -REPLY_ADDRESS_UNKNOWN},
-		{"\x05\x01\x00\x03\x03"
-		 "a\nb\x00\x50",
-		 10, -REPLY_ADDRESS_UNKNOWN},
-		{"\x05\x01\x00\x03\x00\x00\x50", 7, -REPLY_ADDRESS_UNKNOWN},
+	    {"\x04", 1, -REPLY_FAILURE},
+	    {"\x05\x02", 2, -REPLY_COMMAND_UNKNOWN},
+	    {"\x05\x03", 2, -REPLY_COMMAND_UNKNOWN},
+	    {"\x05\x01\x01", 3, -REPLY_FAILURE},
+	    {"\x05\x01\x00\x02", 4, -REPLY_ADDRESS_UNKNOWN},
+	    {"\x05\x01\x00\x03\x03"
+	     "a\0b\x00\x50",
+	     10, -REPLY_ADDRESS_UNKNOWN},
+	    {"\x05\x01\x00\x03\x03"
+	     "a\nb\x00\x50",
+	     10, -REPLY_ADDRESS_UNKNOWN},
+	    {"\x05\x01\x00\x03\x00\x00\x50", 7, -REPLY_ADDRESS_UNKNOWN},
 	};
 	struct header_request req;
 
@@ -154,13 +155,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_request_is_parsed_at_its_last_byte),
-		cmocka_unit_test(test_request_survives_a_round_trip),
-		cmocka_unit_test(test_bytes_after_the_request_are_left),
-		cmocka_unit_test(test_bad_requests_are_refused),
-		cmocka_unit_test(test_the_longest_host_fits),
-		cmocka_unit_test(test_reply),
-		cmocka_unit_test(test_guard),
+	    cmocka_unit_test(test_request_is_parsed_at_its_last_byte),
+	    cmocka_unit_test(test_request_survives_a_round_trip),
+	    cmocka_unit_test(test_bytes_after_the_request_are_left),
+	    cmocka_unit_test(test_bad_requests_are_refused),
+	    cmocka_unit_test(test_the_longest_host_fits),
+	    cmocka_unit_test(test_reply),
+	    cmocka_unit_test(test_guard),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

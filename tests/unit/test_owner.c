@@ -182,11 +182,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own_sockets_pass),
-		cmocka_unit_test(test_own_ipv6_sockets_pass),
-		cmocka_unit_test(test_ipv6_listener_with_ipv4_client),
-		cmocka_unit_test(test_a_strangers_client_is_refused),
-		cmocka_unit_test(test_a_strangers_listener_is_refused),
+	    cmocka_unit_test(test_own_sockets_pass),
+	    cmocka_unit_test(test_own_ipv6_sockets_pass),
+	    cmocka_unit_test(test_ipv6_listener_with_ipv4_client),
+	    cmocka_unit_test(test_a_strangers_client_is_refused),
+	    cmocka_unit_test(test_a_strangers_listener_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

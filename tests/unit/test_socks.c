@@ -135,8 +135,9 @@ test_bind_is_refused(void **state)
 {
 	struct rig *r = *state;
 
-	say(r, "\x05\x01\x00\x05\x02\x00\x03\x03"
-	       "bob\x00\x50",
+	say(r,
+	    "\x05\x01\x00\x05\x02\x00\x03\x03"
+	    "bob\x00\x50",
 	    13);
 	hear(r, "\x05\x00\x05\x07\x00\x01\x00\x00\x00\x00\x00\x00", 12);
 	hear(r, "", 0);
@@ -148,8 +149,9 @@ test_a_client_that_speaks_too_early(void **state)
 {
 	struct rig *r = *state;
 
-	say(r, "\x05\x01\x00\x05\x01\x00\x03\x03"
-	       "bob\x00\x50GET",
+	say(r,
+	    "\x05\x01\x00\x05\x01\x00\x03\x03"
+	    "bob\x00\x50GET",
 	    16);
 	hear(r, "\x05\x00\x05\x01\x00\x01\x00\x00\x00\x00\x00\x00", 12);
 	hear(r, "", 0);
@@ -174,13 +176,10 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_request_byte_by_byte),
-		TEST(test_an_unknown_party),
-		TEST(test_no_common_method),
-		TEST(test_another_version),
-		TEST(test_bind_is_refused),
-		TEST(test_a_client_that_speaks_too_early),
-		TEST(test_a_client_that_leaves),
+	    TEST(test_a_request_byte_by_byte), TEST(test_an_unknown_party),
+	    TEST(test_no_common_method),       TEST(test_another_version),
+	    TEST(test_bind_is_refused),        TEST(test_a_client_that_speaks_too_early),
+	    TEST(test_a_client_that_leaves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,213 @@
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "tunnel/signaller.h"
+
+struct signaller {
+	struct signaller_callbacks cb;
+	void *arg;
+	const char *name;
+	struct contact *contact;
+	struct event *timer;
+};
+
+static void
+arm(struct signaller *s)
+{
+	uint64_t when_ns = contact_expiry(s->contact);
+	struct timeval tv;
+
+	if (when_ns == CLOCK_NEVER) {
+		event_del(s->timer);
+		return;
+	}
+	clock_until(&tv, when_ns, clock_now_ns());
+	event_add(s->timer, &tv);
+}
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct signaller *s = arg;
+
+	(void)fd;
+	(void)what;
+	contact_tick(s->contact, clock_now_ns());
+	arm(s);
+}
+
+static void
+on_send(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct signaller *s = arg;
+
+	s->cb.send(s->arg, sealed, len);
+}
+
+static void
+on_met(void *arg, bool replaced)
+{
+	struct signaller *s = arg;
+
+	log_debug("peer=%s %s", s->name, replaced ? "met again, in a new life" : "met");
+	s->cb.met(s->arg, replaced);
+}
+
+static bool
+on_heard(void *arg, uint64_t since_ns)
+{
+	struct signaller *s = arg;
+
+	return s->cb.heard(s->arg, since_ns);
+}
+
+static void
+on_refused(void *arg)
+{
+	struct signaller *s = arg;
+
+	s->cb.refused(s->arg);
+}
+
+static void
+on_roster_differs(void *arg)
+{
+	struct signaller *s = arg;
+
+	s->cb.roster_differs(s->arg);
+}
+
+static void
+on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
+{
+	struct signaller *s = arg;
+	struct signal_candidates m;
+	uint32_t generation;
+
+	switch (type) {
+	case SIGNAL_CANDIDATES:
+		if (signal_decode_candidates(&m, body, len) == 0)
+			s->cb.candidates(s->arg, &m);
+		else
+			log_warn("peer=%s sent candidates that do not parse, ignored",
+				 s->name);
+		break;
+	case SIGNAL_RESTART:
+		if (signal_decode_restart(&generation, body, len) == 0)
+			s->cb.restart(s->arg, generation);
+		break;
+	default:
+		/* From a later version, perhaps. */
+		log_debug("peer=%s a message of unknown type %u is ignored", s->name,
+			  type);
+		break;
+	}
+}
+
+static const struct contact_callbacks contact_callbacks = {
+    .send = on_send,
+    .met = on_met,
+    .message = on_message,
+    .heard = on_heard,
+    .refused = on_refused,
+    .roster_differs = on_roster_differs,
+};
+
+struct signaller *
+signaller_new(struct event_base *base, const char *name, const struct contact_config *cfg,
+	      const struct signaller_callbacks *cb, void *arg, struct err *err)
+{
+	struct signaller *s = calloc(1, sizeof *s);
+
+	if (s == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	s->cb = *cb;
+	s->arg = arg;
+	s->name = name;
+	s->timer = evtimer_new(base, on_timer, s);
+	if (s->timer == NULL) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
+	s->contact = contact_new(cfg, &contact_callbacks, s, err);
+	if (s->contact == NULL)
+		goto err2;
+	return s;
+
+err2:
+	event_free(s->timer);
+err1:
+	free(s);
+	return NULL;
+}
+
+void
+signaller_free(struct signaller *s)
+{
+	if (s == NULL)
+		return;
+	contact_free(s->contact);
+	event_free(s->timer);
+	free(s);
+}
+
+void
+signaller_set_online(struct signaller *s, bool online)
+{
+	if (online)
+		contact_online(s->contact, clock_now_ns());
+	else
+		contact_offline(s->contact);
+	arm(s);
+}
+
+void
+signaller_receive(struct signaller *s, const uint8_t *sealed, size_t len)
+{
+	struct err err;
+
+	if (contact_receive(s->contact, sealed, len, clock_now_ns(), &err) != 0)
+		log_debug("peer=%s a message is ignored: %s", s->name, err.text);
+	arm(s);
+}
+
+bool
+signaller_is_met(const struct signaller *s)
+{
+	return contact_is_met(s->contact);
+}
+
+void
+signaller_forget(struct signaller *s)
+{
+	contact_forget(s->contact, clock_now_ns());
+	arm(s);
+}
+
+void
+signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len)
+{
+	contact_send(s->contact, SIGNAL_CANDIDATES, body, len, clock_now_ns());
+	arm(s);
+}
+
+void
+signaller_ask_for_restart(struct signaller *s, uint32_t generation)
+{
+	uint8_t body[64];
+	int len = signal_encode_restart(generation, body, sizeof body);
+
+	if (len > 0)
+		contact_send(s->contact, SIGNAL_RESTART, body, (size_t)len,
+			     clock_now_ns());
+	arm(s);
+}
+
+void
+signaller_supersede(struct signaller *s)
+{
+	contact_clear(s->contact);
+}
