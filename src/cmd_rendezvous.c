@@ -72,8 +72,9 @@ get_identity(const char *path, struct err *err)
 	struct identity *id = NULL;
 
 	if (file == NULL)
-		err_set(err, "neither XDG_CONFIG_HOME nor HOME says where the mailbox's key "
-			     "belongs: give a file with -i");
+		err_set(err,
+			"neither XDG_CONFIG_HOME nor HOME says where the mailbox's key "
+			"belongs: give a file with -i");
 	else if (access(file, F_OK) == 0 || identity_generate(file, err) == 0)
 		id = identity_load(file, err);
 	free(def);
@@ -92,9 +93,9 @@ static void
 print_url(const struct mailbox *m, const struct identity *id, const char *host)
 {
 	struct url url = {
-		.scheme = URL_TLS,
-		.port = addr_port(mailbox_addr(m)),
-		.key = *identity_pubkey(id),
+	    .scheme = URL_TLS,
+	    .port = addr_port(mailbox_addr(m)),
+	    .key = *identity_pubkey(id),
 	};
 	char text[URL_HOST_MAX + 128];
 	bool guess = is_wildcard(mailbox_addr(m));
@@ -107,7 +108,8 @@ print_url(const struct mailbox *m, const struct identity *id, const char *host)
 	if (guess)
 		fprintf(stderr,
 			"mpcproxy: %s is this machine's own name for itself: in "
-			"session.ini put the name or address by which the parties reach it\n",
+			"session.ini put the name or address by which the parties reach "
+			"it\n",
 			url.host);
 }
 
@@ -177,18 +179,18 @@ cmd_rendezvous(int argc, char **argv)
 	const char *listen = NULL, *file = NULL;
 	bool verbose = false;
 	const struct option_spec options[] = {
-		{'l', "listen", "HOST:PORT", "where to listen; port 0: any", &listen, NULL,
-		 true},
-		{'i', "identity", "FILE", "the mailbox's key; made on first use", &file,
-		 NULL, false},
-		{'v', "verbose", NULL, "log details", NULL, &verbose, false},
+	    {'l', "listen", "HOST:PORT", "where to listen; port 0: any", &listen, NULL,
+	     true},
+	    {'i', "identity", "FILE", "the mailbox's key; made on first use", &file, NULL,
+	     false},
+	    {'v', "verbose", NULL, "log details", NULL, &verbose, false},
 	};
 	const struct verb_usage usage = {
-		.verb = "rendezvous",
-		.operands = "",
-		.help = "Serve a mailbox in which parties leave each other sealed messages.",
-		.options = options,
-		.n_options = sizeof options / sizeof options[0],
+	    .verb = "rendezvous",
+	    .operands = "",
+	    .help = "Serve a mailbox in which parties leave each other sealed messages.",
+	    .options = options,
+	    .n_options = sizeof options / sizeof options[0],
 	};
 	char host[URL_HOST_MAX + 1];
 	struct identity *id;

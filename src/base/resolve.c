@@ -47,9 +47,9 @@ static void
 look_up(struct job *job)
 {
 	struct addrinfo hints = {
-		.ai_family = AF_UNSPEC,
-		.ai_socktype = SOCK_STREAM, /* each address once */
-		.ai_flags = AI_ADDRCONFIG,
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_STREAM, /* each address once */
+	    .ai_flags = AI_ADDRCONFIG,
 	};
 	struct addrinfo *list = NULL;
 

@@ -304,7 +304,8 @@ make_room(struct boxes *b, const struct box_id *id, const struct pubkey *key,
 
 		if (q != NULL && q->n >= max->per_sender)
 			replace(b, TAILQ_FIRST(&q->messages));
-		else if (q == NULL && sender != NULL && sender->n_queues >= max->sender_boxes)
+		else if (q == NULL && sender != NULL &&
+			 sender->n_queues >= max->sender_boxes)
 			replace(b, TAILQ_FIRST(&sender->messages));
 		else if (q == NULL && box != NULL && box->n_queues >= max->senders)
 			replace(b, largest_in_box(box, source, 1, false));
@@ -370,7 +371,8 @@ fail:
 
 int
 boxes_put(struct boxes *b, const struct box_id *id, const struct pubkey *sender,
-	  const struct box_source *source, const uint8_t *msg, size_t len, uint64_t now_ns)
+	  const struct box_source *source, const uint8_t *msg, size_t len,
+	  uint64_t now_ns)
 {
 	size_t bytes = len + BOXES_OVERHEAD;
 	struct message *m;

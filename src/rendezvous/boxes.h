@@ -27,12 +27,12 @@
 struct boxes;
 
 struct boxes_limits {
-	size_t per_sender;    /* messages of one sender in one box */
-	size_t senders;       /* with messages in one box */
-	size_t sender_boxes;  /* in which one sender has messages */
-	size_t box_bytes;     /* in one box, BOXES_OVERHEAD per message included */
-	size_t bytes;         /* in all boxes, likewise */
-	uint64_t age_ns;      /* after which a message is dropped */
+	size_t per_sender;   /* messages of one sender in one box */
+	size_t senders;      /* with messages in one box */
+	size_t sender_boxes; /* in which one sender has messages */
+	size_t box_bytes;    /* in one box, BOXES_OVERHEAD per message included */
+	size_t bytes;        /* in all boxes, likewise */
+	uint64_t age_ns;     /* after which a message is dropped */
 };
 
 /* What a message costs at most besides its own bytes. */

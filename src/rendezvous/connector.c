@@ -21,7 +21,7 @@ struct connector {
 	void *arg;
 	size_t first;
 	struct resolve *resolve;
-	struct event *next;    /* the head start is over */
+	struct event *next; /* the head start is over */
 	struct event *timeout;
 	struct attempt attempts[RESOLVE_ADDRS_MAX];
 	size_t n, begun, failed;
@@ -105,7 +105,8 @@ on_connected(evutil_socket_t fd, short what, void *arg)
 static int
 attempt_begin(struct connector *c, struct attempt *a)
 {
-	a->fd = socket(a->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	a->fd =
+	    socket(a->addr.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (a->fd < 0)
 		return errno;
 	if (connect(a->fd, &a->addr.sa, addr_len(&a->addr)) != 0 && errno != EINPROGRESS)

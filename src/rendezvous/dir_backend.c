@@ -31,12 +31,12 @@
  * folder is trusted with nothing: whoever can write to it can delete messages and leave
  * garbage, which is bounded here and refused by the seal.
  */
-#define POLL_INTERVAL_MS 1000 /* network file systems do not notify */
-#define POLL_AGAIN_MS    20   /* when a scan has left something for later */
-#define SCAN_ENTRIES_MAX 1024 /* looked at in one go */
-#define SCAN_MESSAGES_MAX 64  /* taken in one go */
-#define KEEP_MAX         8    /* my messages that may wait in one box */
-#define AGE_MAX_S        3600 /* clocks differ and synchronising takes time */
+#define POLL_INTERVAL_MS  1000 /* network file systems do not notify */
+#define POLL_AGAIN_MS     20   /* when a scan has left something for later */
+#define SCAN_ENTRIES_MAX  1024 /* looked at in one go */
+#define SCAN_MESSAGES_MAX 64   /* taken in one go */
+#define KEEP_MAX          8    /* my messages that may wait in one box */
+#define AGE_MAX_S         3600 /* clocks differ and synchronising takes time */
 
 #define HASH_TEXT 32 /* hex digits, 128 bits */
 #define BOX_NAME  (sizeof "box-" + HASH_TEXT)
@@ -51,13 +51,13 @@ struct dir {
 	struct rendezvous *r;
 	const char *path;
 	uint8_t tag[FRAME_TAG_BYTES];
-	char box[BOX_NAME];        /* mine */
-	char self[HASH_TEXT + 1];  /* as SENDER */
+	char box[BOX_NAME];       /* mine */
+	char self[HASH_TEXT + 1]; /* as SENDER */
 	struct event *timer;
-	struct event *notified;    /* NULL: no inotify */
+	struct event *notified; /* NULL: no inotify */
 	int inotify;
-	DIR *scan;                 /* under way when the last one left something */
-	bool busy, closed;         /* dir_close() inside a report leaves the rest to us */
+	DIR *scan;         /* under way when the last one left something */
+	bool busy, closed; /* dir_close() inside a report leaves the rest to us */
 };
 
 static int
@@ -352,10 +352,12 @@ dir_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 	thin_out(d, box);
 	clock_gettime(CLOCK_REALTIME, &now);
 	snprintf(name, sizeof name, PREFIX_READY "%s-%016" PRIx64 "-%016" PRIx64, d->self,
-		 (uint64_t)((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec), random);
+		 (uint64_t)((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec),
+		 random);
 	memcpy(writing, name, sizeof writing);
 	memcpy(writing, PREFIX_WRITING, 4);
-	fd = openat(box, writing, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(box, writing, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		    0600);
 	if (fd < 0)
 		goto err1;
 	if (fstat(box, &st) != 0 || fchmod(fd, st.st_mode & 0666) != 0)
@@ -424,7 +426,7 @@ dir_open(struct rendezvous *r, struct event_base *base, const struct url *url,
 }
 
 const struct backend dir_backend = {
-	.open = dir_open,
-	.close = dir_close,
-	.send = dir_send,
+    .open = dir_open,
+    .close = dir_close,
+    .send = dir_send,
 };

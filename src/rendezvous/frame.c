@@ -84,8 +84,8 @@ frame_parse(struct frame *f, bool from_mailbox, const uint8_t *data, size_t len,
 		return 0;
 	payload = (size_t)data[2] << 8 | data[3];
 	if (payload < min || payload > max)
-		return err_set(err, "sends a frame of type 0x%02x with %zu bytes", data[1],
-			       payload);
+		return err_set(err, "sends a frame of type 0x%02x with %zu bytes",
+			       data[1], payload);
 	if (len < FRAME_HEADER_BYTES + payload)
 		return 0;
 	f->type = data[1];

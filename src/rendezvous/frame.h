@@ -52,10 +52,10 @@ enum frame_code {
 /* One frame; the fields that its type has. Pointers go into the caller's bytes. */
 struct frame {
 	enum frame_type type;
-	const uint8_t *tag;  /* OPEN: FRAME_TAG_BYTES */
-	const uint8_t *to;   /* SEND: PUBKEY_BYTES */
-	const uint8_t *body; /* SEND, MESSAGE, ERROR (text) */
-	size_t len;          /* of the body */
+	const uint8_t *tag;   /* OPEN: FRAME_TAG_BYTES */
+	const uint8_t *to;    /* SEND: PUBKEY_BYTES */
+	const uint8_t *body;  /* SEND, MESSAGE, ERROR (text) */
+	size_t len;           /* of the body */
 	uint32_t message_max; /* READY */
 	uint32_t idle_ms;     /* READY */
 	uint16_t code;        /* ERROR */

@@ -22,24 +22,24 @@
 #define BACKLOG          512
 
 const struct mailbox_limits mailbox_default_limits = {
-	.connections = 10000,
-	.source_connections = 1024,
-	.readers = 4,
-	.open_ns = 10 * NS_PER_S,
-	.idle_ns = 90 * NS_PER_S,
-	.stall_ns = 30 * NS_PER_S,
-	.sweep_ns = NS_PER_S,
-	.burst_bytes = 4 * 1024 * 1024,
-	.rate_bytes = 256 * 1024,
-	.boxes =
-	    {
-		.per_sender = 8,
-		.senders = 256,
-		.sender_boxes = 1024,
-		.box_bytes = 4 * 1024 * 1024,
-		.bytes = 64 * 1024 * 1024,
-		.age_ns = 300 * NS_PER_S,
-	    },
+    .connections = 10000,
+    .source_connections = 1024,
+    .readers = 4,
+    .open_ns = 10 * NS_PER_S,
+    .idle_ns = 90 * NS_PER_S,
+    .stall_ns = 30 * NS_PER_S,
+    .sweep_ns = NS_PER_S,
+    .burst_bytes = 4 * 1024 * 1024,
+    .rate_bytes = 1024 * 1024,
+    .boxes =
+	{
+	    .per_sender = 8,
+	    .senders = 256,
+	    .sender_boxes = 1024,
+	    .box_bytes = 4 * 1024 * 1024,
+	    .bytes = 64 * 1024 * 1024,
+	    .age_ns = 300 * NS_PER_S,
+	},
 };
 
 TAILQ_HEAD(conns, conn);
@@ -54,7 +54,7 @@ struct place {
 
 /* One party in one session, while it is connected. */
 struct inbox {
-	struct box_id id; /* first, for by_inbox() */
+	struct box_id id;     /* first, for by_inbox() */
 	struct conns readers; /* the newest first */
 	size_t n;
 };
@@ -67,7 +67,7 @@ struct conn {
 	TAILQ_ENTRY(conn) in_mailbox, in_place, in_inbox;
 	union addr addr;
 	struct pubkey key;
-	uint64_t heard_ns; /* accepted, then the last frame */
+	uint64_t heard_ns;   /* accepted, then the last frame */
 	size_t credit_bytes; /* may be read before it is held back */
 };
 
@@ -198,10 +198,10 @@ static void
 conn_refuse(struct conn *c, enum frame_code code, const char *text)
 {
 	const struct frame f = {
-		.type = FRAME_ERROR,
-		.code = (uint16_t)code,
-		.body = (const uint8_t *)text,
-		.len = strlen(text),
+	    .type = FRAME_ERROR,
+	    .code = (uint16_t)code,
+	    .body = (const uint8_t *)text,
+	    .len = strlen(text),
 	};
 
 	wire_send(c->wire, &f);
@@ -279,9 +279,9 @@ on_open(struct conn *c, const struct frame *f)
 {
 	struct mailbox *m = c->mailbox;
 	const struct frame ready = {
-		.type = FRAME_READY,
-		.message_max = RENDEZVOUS_MESSAGE_MAX,
-		.idle_ms = (uint32_t)(m->limits.idle_ns / NS_PER_MS),
+	    .type = FRAME_READY,
+	    .message_max = RENDEZVOUS_MESSAGE_MAX,
+	    .idle_ms = (uint32_t)(m->limits.idle_ns / NS_PER_MS),
 	};
 	struct box_id id;
 	struct inbox *in;
@@ -373,10 +373,10 @@ static struct conn *
 conn_new(struct mailbox *m, int fd, struct place *place, const union addr *addr)
 {
 	static const struct wire_callbacks cb = {
-		.opened = on_opened,
-		.frame = on_frame,
-		.drained = on_drained,
-		.closed = on_closed,
+	    .opened = on_opened,
+	    .frame = on_frame,
+	    .drained = on_drained,
+	    .closed = on_closed,
 	};
 	const struct wire_config cfg = {.mailbox = true, .output_max = OUTPUT_MAX_BYTES};
 	struct conn *c = calloc(1, sizeof *c);
@@ -497,7 +497,8 @@ static void
 inspect(struct mailbox *m, struct conn *c, uint64_t now_ns)
 {
 	const struct mailbox_limits *max = &m->limits;
-	size_t earned = (size_t)((double)max->rate_bytes * (double)max->sweep_ns / NS_PER_S);
+	size_t earned =
+	    (size_t)((double)max->rate_bytes * (double)max->sweep_ns / NS_PER_S);
 	bool stalled = wire_queued(c->wire) > 0 &&
 		       now_ns - wire_progress_ns(c->wire) >= max->stall_ns;
 
@@ -540,7 +541,8 @@ on_sweep(evutil_socket_t fd, short what, void *arg)
 static int
 start_listening(struct mailbox *m, const union addr *listen, struct err *err)
 {
-	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	unsigned flags =
+	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
 	char text[ADDR_TEXT_BYTES];
 	struct sockaddr_storage ss;
 	socklen_t len = sizeof ss;
@@ -562,8 +564,8 @@ start_listening(struct mailbox *m, const union addr *listen, struct err *err)
 			       addr_format(listen, text));
 	evconnlistener_set_error_cb(m->listener, on_accept_error);
 	m->accepting = true;
-	if (getsockname(evconnlistener_get_fd(m->listener), (struct sockaddr *)&ss, &len) ==
-		0 &&
+	if (getsockname(evconnlistener_get_fd(m->listener), (struct sockaddr *)&ss,
+			&len) == 0 &&
 	    addr_from_sockaddr(&m->addr, (struct sockaddr *)&ss, len) == 0)
 		return 0;
 	return err_sys(err, "cannot serve a mailbox on %s", addr_format(listen, text));
@@ -573,8 +575,8 @@ static int
 start_sweep(struct mailbox *m)
 {
 	const struct timeval tv = {
-		(time_t)(m->limits.sweep_ns / NS_PER_S),
-		(suseconds_t)(m->limits.sweep_ns % NS_PER_S / NS_PER_US),
+	    (time_t)(m->limits.sweep_ns / NS_PER_S),
+	    (suseconds_t)(m->limits.sweep_ns % NS_PER_S / NS_PER_US),
 	};
 
 	m->sweep = event_new(m->base, -1, EV_PERSIST, on_sweep, m);

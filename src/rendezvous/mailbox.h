@@ -30,18 +30,18 @@ struct mailbox_limits {
 	uint64_t stall_ns;         /* for a reader that takes nothing in */
 	uint64_t sweep_ns;         /* how often the above are looked at */
 	size_t burst_bytes;        /* one connection may send at once, */
-	size_t rate_bytes;         /* and per second after that; it is held back, not closed */
+	size_t rate_bytes; /* and per second after that; it is held back, not closed */
 	struct boxes_limits boxes;
 };
 
 struct mailbox_stats {
 	size_t connections;
-	size_t readers;      /* connections that have opened a box */
+	size_t readers; /* connections that have opened a box */
 	uint64_t accepted;
 	uint64_t turned_away; /* by a bound on connections */
-	uint64_t failed;      /* no TLS, no certificate, broken protocol */
+	uint64_t failed;      /* no TLS, no certificate, no OPEN or a second one */
 	uint64_t delivered;
-	uint64_t stored;      /* messages that had to wait */
+	uint64_t stored; /* messages that had to wait */
 	struct boxes_stats waiting;
 };
 
@@ -50,8 +50,8 @@ extern const struct mailbox_limits mailbox_default_limits;
 /* Listen on ${listen} (port 0: any). ${limits} NULL: the default ones. ${id} must
  * outlive the mailbox; its public key is the one in the URL. */
 struct mailbox *mailbox_new(struct event_base *base, const union addr *listen,
-			    const struct identity *id, const struct mailbox_limits *limits,
-			    struct err *err);
+			    const struct identity *id,
+			    const struct mailbox_limits *limits, struct err *err);
 
 /* Tells the parties and closes. NULL is fine. */
 void mailbox_free(struct mailbox *m);

@@ -114,6 +114,16 @@ on_error(struct tls *t, const struct frame *f)
 	lost(t, why);
 }
 
+/* A PONG, or a message ahead of it. */
+static void
+heard(struct tls *t)
+{
+	if (t->state != PINGED)
+		return;
+	t->state = ONLINE;
+	set_timer(t, t->ping_ms);
+}
+
 static void
 on_frame(void *arg, const struct frame *f)
 {
@@ -125,11 +135,10 @@ on_frame(void *arg, const struct frame *f)
 		on_error(t, f);
 	} else if (t->state == OPENING) {
 		lost(t, "the mailbox breaks the protocol: something before READY");
-	} else if (f->type == FRAME_MESSAGE) {
-		backend_message(t->r, f->body, f->len);
-	} else if (t->state == PINGED) { /* PONG */
-		t->state = ONLINE;
-		set_timer(t, t->ping_ms);
+	} else {
+		heard(t);
+		if (f->type == FRAME_MESSAGE)
+			backend_message(t->r, f->body, f->len);
 	}
 }
 
@@ -152,9 +161,9 @@ static void
 on_connected(void *arg, int fd, const char *why)
 {
 	static const struct wire_callbacks cb = {
-		.opened = on_opened,
-		.frame = on_frame,
-		.closed = on_closed,
+	    .opened = on_opened,
+	    .frame = on_frame,
+	    .closed = on_closed,
 	};
 	const struct wire_config cfg = {.mailbox = false, .output_max = OUTPUT_MAX_BYTES};
 	struct tls *t = arg;
@@ -207,6 +216,18 @@ send_ping(struct tls *t)
 }
 
 static void
+on_pong_late(struct tls *t)
+{
+	uint64_t moved_ns = clock_now_ns() - wire_progress_ns(t->wire);
+
+	/* The mailbox takes in slowly what was sent before the PING. */
+	if (wire_queued(t->wire) > 0 && moved_ns < PONG_TIMEOUT_MS * NS_PER_MS)
+		set_timer(t, PONG_TIMEOUT_MS);
+	else
+		lost(t, "the mailbox does not answer any more");
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct tls *t = arg;
@@ -226,7 +247,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		send_ping(t);
 		break;
 	case PINGED:
-		lost(t, "the mailbox does not answer any more");
+		on_pong_late(t);
 		break;
 	}
 }
@@ -285,8 +306,10 @@ static int
 tls_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 {
 	struct tls *t = impl;
-	const struct frame f = {
-		.type = FRAME_SEND, .to = to->point, .body = msg, .len = len};
+	const struct frame f = {.type = FRAME_SEND,
+				.to = to->point,
+				.body = msg,
+				.len = len};
 
 	if (len > t->message_max)
 		return -1;
@@ -294,7 +317,7 @@ tls_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 }
 
 const struct backend tls_backend = {
-	.open = tls_open,
-	.close = tls_close,
-	.send = tls_send,
+    .open = tls_open,
+    .close = tls_close,
+    .send = tls_send,
 };

@@ -172,8 +172,9 @@ ssl_result(struct wire *w, int result)
 		break;
 	}
 	if (code == 0 || ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		finish(w, w->opened ? "the connection was cut"
-				    : "it closed the connection during the TLS handshake");
+		finish(w, w->opened
+			      ? "the connection was cut"
+			      : "it closed the connection during the TLS handshake");
 		return;
 	}
 	snprintf(why, sizeof why, "%s (%s)",
@@ -337,8 +338,9 @@ wire_send(struct wire *w, const struct frame *f)
 
 	if (w->over || w->freed || wire_queued(w) + FRAME_MAX > w->cfg.output_max)
 		return -1;
-	if (evbuffer_reserve_space(w->output, FRAME_HEADER_BYTES + PUBKEY_BYTES + 2 + f->len,
-				   &v, 1) < 1)
+	if (evbuffer_reserve_space(w->output,
+				   FRAME_HEADER_BYTES + PUBKEY_BYTES + 2 + f->len, &v,
+				   1) < 1)
 		return -1;
 	n = frame_encode(f, v.iov_base, v.iov_len);
 	if (n < 0)

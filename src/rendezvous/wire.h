@@ -43,7 +43,8 @@ struct wire *wire_new(struct event_base *base, int fd, SSL *ssl,
 		      const struct wire_config *cfg, const struct wire_callbacks *cb,
 		      void *arg);
 
-/* What is queued gets one chance to leave (so that a last ERROR arrives). NULL is fine. */
+/* What is queued gets one chance to leave (so that a last ERROR arrives). NULL is fine.
+ */
 void wire_free(struct wire *w);
 
 /* Queue a frame. -1 when the peer does not read: ${output_max} is reached. */

@@ -129,10 +129,10 @@ malformed_is_known_at_once(void **state)
 		size_t len;
 		uint8_t bytes[4];
 	} bad[] = {
-	    {1, {0}},                /* version */
+	    {1, {0}}, /* version */
 	    {1, {2}},
-	    {1, {'G'}},              /* HTTP */
-	    {2, {1, 0}},             /* type */
+	    {1, {'G'}},  /* HTTP */
+	    {2, {1, 0}}, /* type */
 	    {2, {1, 4}},
 	    {2, {1, 0x81}},          /* the mailbox's */
 	    {4, {1, 1, 0, 15}},      /* OPEN, short */
@@ -140,7 +140,7 @@ malformed_is_known_at_once(void **state)
 	    {4, {1, 2, 0, 33}},      /* SEND without a message */
 	    {4, {1, 2, 0x20, 0x22}}, /* SEND of 8193 bytes */
 	    {4, {1, 2, 0xff, 0xff}},
-	    {4, {1, 3, 0, 1}},       /* PING with a payload */
+	    {4, {1, 3, 0, 1}}, /* PING with a payload */
 	};
 	struct frame f;
 	struct err err;

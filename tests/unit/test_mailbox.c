@@ -236,6 +236,26 @@ messages_reach_whom_they_are_for(void **state)
 	assert_int_equal(stats(fx).readers, 0);
 }
 
+/* localhost is more than one address, and the mailbox listens on one. */
+static void
+a_host_can_be_a_name(void **state)
+{
+	struct fixture *fx = *state;
+	struct caller a, gone;
+
+	start_mailbox(fx, 0);
+	caller_init(&a, fx, port_of(fx));
+	strcpy(a.url.host, "localhost");
+	gone = a;
+	caller_open(&a, fx, "test");
+	/* A lookup that is under way can be given up. */
+	caller_open(&gone, fx, "test");
+	event_base_loop(fx->base, EVLOOP_ONCE);
+	rendezvous_close(gone.r);
+	UNTIL(fx, online(&a));
+	caller_stop(&a);
+}
+
 static void
 messages_wait_for_their_reader(void **state)
 {
@@ -354,8 +374,8 @@ a_port_in_use_is_named(void **state)
 	struct err err;
 
 	start_mailbox(fx, 0);
-	assert_null(mailbox_new(fx->base, mailbox_addr(fx->mailbox), fx->server, NULL,
-				&err));
+	assert_null(
+	    mailbox_new(fx->base, mailbox_addr(fx->mailbox), fx->server, NULL, &err));
 	assert_non_null(strstr(err.text, "another program has this port"));
 }
 
@@ -430,7 +450,8 @@ something_else_is_recognised(void **state)
 	uint16_t port;
 	int fd = listen_on_loopback(&port);
 
-	impostor.event = event_new(fx->base, fd, EV_READ | EV_PERSIST, on_visit, &impostor);
+	impostor.event =
+	    event_new(fx->base, fd, EV_READ | EV_PERSIST, on_visit, &impostor);
 	event_add(impostor.event, NULL);
 	caller_init(&a, fx, port);
 	caller_open(&a, fx, "test");
@@ -656,8 +677,8 @@ without_a_certificate_nobody_enters(void **state)
 		};
 		const struct wire_config cfg = {.output_max = 65536};
 
-		x.wire = wire_new(fx->base, connect_to(fx, 0), SSL_new(x.ctx), &cfg, &cb,
-				  &x);
+		x.wire =
+		    wire_new(fx->base, connect_to(fx, 0), SSL_new(x.ctx), &cfg, &cb, &x);
 	}
 	assert_non_null(x.wire);
 	UNTIL(fx, x.closed);
@@ -900,6 +921,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(messages_reach_whom_they_are_for),
+	    TEST(a_host_can_be_a_name),
 	    TEST(messages_wait_for_their_reader),
 	    TEST(messages_grow_old),
 	    TEST(sessions_of_one_party_are_apart),
