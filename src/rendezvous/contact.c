@@ -36,9 +36,11 @@ enum {
 };
 
 #define HELLO_FIRST_NS (500 * NS_PER_MS)
-/* A peer that starts says hello itself: slow hellos are needed only when the place
- * lost both sides' messages. */
-#define HELLO_MAX_NS   (30 * NS_PER_S)
+/* A peer that starts says hello itself: while nobody is there, slow hellos are needed
+ * only in case the place lost both sides' messages. Once it is there they are as quick
+ * as any other message. */
+#define HELLO_MAX_NS	 (30 * NS_PER_S)
+#define HELLO_MET_MAX_NS OUTBOX_RESEND_MAX_NS
 
 /* The life we know has CHALLENGE_TRIES * CHALLENGE_RESEND_NS to answer. */
 #define CHALLENGE_TRIES     4
@@ -184,12 +186,13 @@ transmit_message(struct contact *c, struct outbox_message *m, uint64_t now_ns)
 static void
 hello_schedule(struct contact *c, uint64_t now_ns)
 {
+	const uint64_t max_ns = c->met ? HELLO_MET_MAX_NS : HELLO_MAX_NS;
 	uint64_t interval_ns = HELLO_FIRST_NS;
 
-	for (unsigned i = 0; i < c->hellos && interval_ns < HELLO_MAX_NS; i++)
+	for (unsigned i = 0; i < c->hellos && interval_ns < max_ns; i++)
 		interval_ns *= 2;
-	if (interval_ns > HELLO_MAX_NS)
-		interval_ns = HELLO_MAX_NS;
+	if (interval_ns > max_ns)
+		interval_ns = max_ns;
 	interval_ns -= interval_ns / 1024 *
 		       c->self.bytes[c->hellos % sizeof c->self.bytes];
 	c->hellos++;
