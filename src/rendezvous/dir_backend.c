@@ -133,10 +133,23 @@ set_timer(struct dir *d, unsigned ms)
 	event_add(d->timer, &tv);
 }
 
+/* What cannot be deleted would be taken again and again: it is not taken at all. */
+static void
+not_taken(struct dir *d, const char *name, int error)
+{
+	unsigned held_back;
+
+	if (log_gate_pass(&d->log_not_taken, (long long)clock_now_ns(), &held_back))
+		log_warn("rendezvous=dir:%s suppressed=%u cannot take a message: "
+			 "deleting "
+			 "%s/%s: %s",
+			 d->path, held_back, d->box, name, strerror(error));
+}
+
 /* Read file ${name} of ${box} into ${out} and delete it. Returns its length, 0 when it
  * is not to be had or no message. */
 static size_t
-take(int box, const char *name, uint8_t out[RENDEZVOUS_MESSAGE_MAX])
+take(struct dir *d, int box, const char *name, uint8_t out[RENDEZVOUS_MESSAGE_MAX])
 {
 	struct stat st;
 	ssize_t n = -1;
@@ -152,9 +165,8 @@ take(int box, const char *name, uint8_t out[RENDEZVOUS_MESSAGE_MAX])
 	    st.st_size <= RENDEZVOUS_MESSAGE_MAX && time(NULL) - st.st_mtime <= AGE_MAX_S)
 		n = read(fd, out, (size_t)st.st_size);
 	close(fd);
-	/* What cannot be deleted would be taken again and again. */
 	if (unlinkat(box, name, 0) != 0) {
-		log_debug("rendezvous=dir cannot delete %s: %s", name, strerror(errno));
+		not_taken(d, name, errno);
 		return 0;
 	}
 	return n > 0 && n == st.st_size ? (size_t)n : 0;
@@ -224,7 +236,7 @@ scan_some(struct dir *d)
 			remove_stale(dirfd(d->scan), e->d_name);
 		if (!is_message_name(e->d_name, PREFIX_READY))
 			continue;
-		len = take(dirfd(d->scan), e->d_name, msg);
+		len = take(d, dirfd(d->scan), e->d_name, msg);
 		if (len == 0)
 			continue;
 		messages++;
