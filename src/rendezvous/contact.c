@@ -2,7 +2,7 @@
  * The states and what each message does in them are written down as a table in
  * doc/protocol.md, "Contact"; the names here are those there.
  *
- *   strangers   nothing is known of the peer: say hello until it answers
+ *   strangers   no life of the peer is known: say hello until one answers
  *   met         a life of the peer has echoed us; say hello until it confirms that we
  *               are the life it talks to
  *   confirmed   nothing but messages and their acknowledgements
@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "rendezvous/contact.h"
 #include "rendezvous/envelope.h"
+#include "rendezvous/lives.h"
 #include "rendezvous/outbox.h"
 #include "rendezvous/window.h"
 
@@ -39,8 +40,9 @@ enum {
 /* A peer that starts says hello itself: while nobody is there, slow hellos are needed
  * only in case the place lost both sides' messages. Once it is there they are as quick
  * as any other message. */
-#define HELLO_MAX_NS	 (30 * NS_PER_S)
-#define HELLO_MET_MAX_NS OUTBOX_RESEND_MAX_NS
+#define HELLO_MAX_NS	  (30 * NS_PER_S)
+#define HELLO_MET_MAX_NS  OUTBOX_RESEND_MAX_NS
+#define HELLOS_UNTIL_SLOW 6 /* after 0.5, 1, 2, 4, 8 and 16 seconds */
 
 /* The life we know has CHALLENGE_TRIES * CHALLENGE_RESEND_NS to answer. */
 #define CHALLENGE_TRIES     4
@@ -49,10 +51,7 @@ enum {
 #define CHALLENGE_GRACE_NS  (500 * NS_PER_MS)
 
 /* A refused life is told so again, and not challenged again, for this long. */
-#define REFUSAL_NS   (10 * NS_PER_S)
-#define REFUSALS_MAX 4
-/* Replaced lives whose numbers are remembered, should one prove to be live after all. */
-#define PAST_MAX 8
+#define REFUSAL_NS (10 * NS_PER_S)
 
 /* How often messages that anybody can replay make us send one: those from before our
  * start or from other lives of the peer, and those of its current life. */
@@ -60,17 +59,6 @@ enum {
 #define OLD_REPLY_EVERY_NS  (500 * NS_PER_MS)
 #define LIFE_REPLY_BURST    16
 #define LIFE_REPLY_EVERY_NS (100 * NS_PER_MS)
-
-struct life {
-	struct incarnation incarnation;
-	struct window seen; /* its messages that were delivered */
-	bool ended;	    /* by its own word: it is not met again */
-};
-
-struct refusal {
-	struct incarnation incarnation;
-	uint64_t until_ns;
-};
 
 struct challenge {
 	bool running;
@@ -103,19 +91,10 @@ struct contact {
 	struct challenge challenge;
 	uint64_t challenges;	  /* sent: each has a number */
 	uint64_t challenges_void; /* answers to these come too late */
-	struct refusal refusal[REFUSALS_MAX];
-	size_t refusals; /* so far; the newest overwrites the oldest */
-	struct life past[PAST_MAX];
-	size_t pasts; /* likewise */
+	struct lives others;
 
 	uint64_t old_reply_ns, life_reply_ns; /* see gate_pass() */
 };
-
-static bool
-same(const struct incarnation *a, const struct incarnation *b)
-{
-	return memcmp(a, b, sizeof *a) == 0;
-}
 
 /* Lets ${burst} pass at once and one more ${every_ns}. ${*full_ns} is when all of the
  * burst will be free again. */
@@ -159,7 +138,7 @@ transmit(struct contact *c, uint8_t type, const struct incarnation *to, uint64_t
 	if (!c->online)
 		return;
 	memcpy(m.roster, c->roster, sizeof m.roster);
-	if (c->met && same(to, &c->life.incarnation)) {
+	if (c->met && incarnation_equal(to, &c->life.incarnation)) {
 		m.seen = c->life.seen;
 		c->ack_due = false;
 	}
@@ -214,44 +193,6 @@ challenge_end(struct contact *c)
 	c->challenges_void = c->challenges;
 }
 
-/* Whether ${x} was replaced before; its numbers are taken up where they were. */
-static void
-life_resume(struct contact *c, const struct incarnation *x)
-{
-	c->life.incarnation = *x;
-	memset(&c->life.seen, 0, sizeof c->life.seen);
-	c->life.ended = false;
-	for (size_t i = 0; i < PAST_MAX; i++) {
-		if (same(&c->past[i].incarnation, x))
-			c->life.seen = c->past[i].seen;
-	}
-}
-
-static bool
-has_ended(const struct contact *c, const struct incarnation *x)
-{
-	for (size_t i = 0; i < PAST_MAX; i++) {
-		if (c->past[i].ended && same(&c->past[i].incarnation, x))
-			return true;
-	}
-	return false;
-}
-
-/* Keep one entry per life, or an outdated one could be found later. */
-static void
-life_bury(struct contact *c)
-{
-	struct life *slot = NULL;
-
-	for (size_t i = 0; i < PAST_MAX; i++) {
-		if (same(&c->past[i].incarnation, &c->life.incarnation))
-			slot = &c->past[i];
-	}
-	if (slot == NULL)
-		slot = &c->past[c->pasts++ % PAST_MAX];
-	*slot = c->life;
-}
-
 /* From now on the peer is its life ${x}. */
 static void
 adopt(struct contact *c, const struct incarnation *x, bool roster_differs, uint64_t now_ns)
@@ -259,10 +200,10 @@ adopt(struct contact *c, const struct incarnation *x, bool roster_differs, uint6
 	const bool replaced = c->met;
 
 	if (replaced)
-		life_bury(c);
+		lives_bury(&c->others, &c->life);
 	challenge_end(c);
 	outbox_clear(&c->outbox);
-	life_resume(c, x);
+	lives_resume(&c->others, x, &c->life);
 	c->met = true;
 	c->confirmed = false;
 	c->hellos = 0;
@@ -272,37 +213,24 @@ adopt(struct contact *c, const struct incarnation *x, bool roster_differs, uint6
 		c->cb.roster_differs(c->arg);
 }
 
-static bool
-is_refused(const struct contact *c, const struct incarnation *x, uint64_t now_ns)
-{
-	for (size_t i = 0; i < REFUSALS_MAX; i++) {
-		if (now_ns < c->refusal[i].until_ns && same(&c->refusal[i].incarnation, x))
-			return true;
-	}
-	return false;
-}
-
 static void
 challenge_refuse(struct contact *c, uint64_t now_ns)
 {
-	c->refusal[c->refusals++ % REFUSALS_MAX] = (struct refusal){
-	    .incarnation = c->challenge.newcomer,
-	    .until_ns = now_ns + REFUSAL_NS,
-	};
+	lives_refuse(&c->others, &c->challenge.newcomer, now_ns + REFUSAL_NS);
 	transmit_control(c, TYPE_REFUSED, &c->challenge.newcomer, 0);
 	challenge_end(c);
 }
 
 /* Tries are counted rather than time, so that a machine that slept through the
- * challenge still asks before it judges. */
+ * challenge still asks before it judges. A life that has ended is not asked. */
 static void
 challenge_step(struct contact *c, uint64_t now_ns)
 {
 	struct challenge *ch = &c->challenge;
 
-	if (c->cb.heard(c->arg, ch->began_ns + CHALLENGE_GRACE_NS)) {
+	if (c->met && c->cb.heard(c->arg, ch->began_ns + CHALLENGE_GRACE_NS)) {
 		challenge_refuse(c, now_ns);
-	} else if (ch->tries < CHALLENGE_TRIES) {
+	} else if (c->met && ch->tries < CHALLENGE_TRIES) {
 		ch->tries++;
 		ch->next_ns = now_ns + CHALLENGE_RESEND_NS;
 		transmit_control(c, TYPE_CHALLENGE, &c->life.incarnation, ++c->challenges);
@@ -328,15 +256,15 @@ receive_alive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 {
 	struct challenge *ch = &c->challenge;
 
-	if (!c->met || m->number > c->challenges)
+	if (m->number > c->challenges || lives_has_ended(&c->others, &m->from))
 		return;
-	if (same(&m->from, &c->life.incarnation)) {
+	if (c->met && incarnation_equal(&m->from, &c->life.incarnation)) {
 		if (ch->running && m->number > ch->after)
 			challenge_refuse(c, now_ns);
 		return;
 	}
 	if (ch->running || !c->online || m->number <= c->challenges_void ||
-	    is_refused(c, &m->from, now_ns))
+	    lives_is_refused(&c->others, &m->from, now_ns))
 		return;
 	*ch = (struct challenge){
 	    .running = true,
@@ -355,7 +283,7 @@ receive_from_other(struct contact *c, const struct envelope *m, bool echo, uint6
 {
 	if (m->type != TYPE_HELLO && (m->type >= TYPE_HELLO || !echo))
 		return;
-	if (is_refused(c, &m->from, now_ns)) {
+	if (lives_is_refused(&c->others, &m->from, now_ns)) {
 		if (may_answer_old(c, now_ns))
 			transmit_control(c, TYPE_REFUSED, &m->from, 0);
 	} else if (!c->challenge.running && may_answer_old(c, now_ns)) {
@@ -389,8 +317,13 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 {
 	const bool hello = m->type == TYPE_HELLO;
 
-	if (has_ended(c, &m->from))
+	if (lives_has_ended(&c->others, &m->from))
 		return;
+	/* Who comes after a life we knew must prove that it is no replay. */
+	if (!c->met && c->others.n_past > 0) {
+		receive_from_other(c, m, echo, now_ns);
+		return;
+	}
 	if (!c->met && !echo) {
 		if (!hello)
 			return;
@@ -403,7 +336,7 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 		/* Whatever met() sends is the answer to the hello. */
 		c->ack_due = hello;
 		adopt(c, &m->from, roster_differs(c, m), now_ns);
-	} else if (!same(&m->from, &c->life.incarnation)) {
+	} else if (!incarnation_equal(&m->from, &c->life.incarnation)) {
 		receive_from_other(c, m, echo, now_ns);
 		return;
 	} else if (!echo) {
@@ -420,7 +353,7 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 static void
 receive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 {
-	const bool echo = same(&m->to, &c->self);
+	const bool echo = incarnation_equal(&m->to, &c->self);
 
 	switch (m->type) {
 	case TYPE_CHALLENGE:
@@ -548,16 +481,17 @@ contact_forget(struct contact *c, uint64_t now_ns)
 	if (!c->met)
 		return;
 	c->life.ended = true;
-	life_bury(c);
-	challenge_end(c);
+	lives_bury(&c->others, &c->life);
+	c->challenges_void = c->challenges;
 	outbox_clear(&c->outbox);
 	c->met = false;
 	c->confirmed = false;
 	memset(&c->last_hello, 0, sizeof c->last_hello);
-	/* The next life says hello by itself when it starts. */
-	c->hellos = 0;
-	while (c->hellos < 8)
-		hello_schedule(c, now_ns);
+	/* A newcomer that waits for this is met by the next tick; another one says
+	 * hello by itself when it starts. */
+	c->challenge.next_ns = now_ns;
+	c->hellos = HELLOS_UNTIL_SLOW;
+	hello_schedule(c, now_ns);
 }
 
 uint64_t

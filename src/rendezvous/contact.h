@@ -86,9 +86,9 @@ int contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t le
  * candidates worthless). */
 void contact_clear(struct contact *c);
 
-/* The life we know has ended, as it told us on an authenticated path: the next one is
- * met without a challenge, and nothing that this one ever said counts any more. Until
- * then contact_is_met() is false. */
+/* The life we know has ended, as it told us on an authenticated path: nothing that it
+ * ever said counts any more, and the next one is met as soon as it proves that it is
+ * live. Calls nothing back; until then contact_is_met() is false. */
 void contact_forget(struct contact *c, uint64_t now_ns);
 
 /* When contact_tick() wants to be called next; CLOCK_NEVER when nothing is due. */

@@ -144,7 +144,7 @@ envelope_decode(struct envelope *m, const uint8_t *plain, size_t len)
 	padding = read_bytes(&r, r.left);
 	for (const uint8_t *p = padding; p < r.p; p++)
 		any |= *p;
-	if (any != 0 || memcmp(&m->from, &none, sizeof none) == 0)
+	if (any != 0 || incarnation_equal(&m->from, &none))
 		return -1;
 	return 0;
 }

@@ -1,8 +1,10 @@
 #ifndef MPCPROXY_RENDEZVOUS_ENVELOPE_H
 #define MPCPROXY_RENDEZVOUS_ENVELOPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "rendezvous/hpke.h"
@@ -34,6 +36,12 @@
 struct incarnation {
 	uint8_t bytes[ENVELOPE_INCARNATION_BYTES]; /* all zero: none */
 };
+
+static inline bool
+incarnation_equal(const struct incarnation *a, const struct incarnation *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
 
 struct envelope {
 	uint8_t type;

@@ -154,6 +154,11 @@ step(struct run *r, struct reader *in)
 		check(contact_expiry(r->contact) > r->now_ns);
 		break;
 	case 4:
+		if (op == 0xfc) {
+			contact_forget(r->contact, r->now_ns);
+			r->met = false;
+			check(!contact_is_met(r->contact));
+		}
 		r->now_ns += op * 50 * NS_PER_MS;
 		break;
 	case 5:

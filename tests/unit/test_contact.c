@@ -287,6 +287,84 @@ test_restart_replaces(void **state)
 	sim_assert_settled(a, b2);
 }
 
+/* It said on its path that it ends: its next life need not wait. */
+static void
+test_shutdown_and_return(void **state)
+{
+	struct sim *s = *state;
+	struct sim_life *a, *b1, *b2;
+
+	meet(s, &a, &b1);
+	assert_talk(a, b1, 1 * S);
+	contact_forget(a->contact, s->now_ns);
+	assert_false(contact_is_met(a->contact));
+	assert_int_equal(sim_send(a), -1);
+	/* It still runs, and may as well be a recording. */
+	sim_send(b1);
+	sim_run(s, 60 * S);
+	sim_kill(b1);
+	assert_false(contact_is_met(a->contact));
+	assert_int_equal(a->got[b1->index][1], 0);
+	sim_drop_all(s);
+	a->met = 0; /* on_met(): this is no replacement */
+	b2 = sim_start(s, B, 0);
+	b2->greet = 1;
+	sim_run(s, 1 * S);
+	assert_true(a->met_ns == b2->born_ns + 3 * ONE_WAY_NS);
+	assert_true(b2->met_ns == b2->born_ns + 4 * ONE_WAY_NS);
+	sim_assert_settled(a, b2);
+	assert_talk(a, b2, 1 * S);
+}
+
+/* After the end of the life that was known, no earlier one is met again by replays. */
+static void
+test_replays_after_shutdown(void **state)
+{
+	struct sim *s = *state;
+	struct sim_life *a, *b0, *b1;
+	size_t n;
+
+	meet(s, &a, &b0);
+	sim_kill(b0);
+	b1 = sim_start(s, B, 0);
+	sim_run(s, 10 * S);
+	assert_int_equal(a->met, 2);
+	sim_kill(b1);
+	contact_forget(a->contact, s->now_ns);
+	a->met = 0;
+	n = s->recorded;
+	for (int round = 0; round < 20; round++) {
+		for (size_t i = 0; i < n; i++)
+			sim_replay(s, i);
+		sim_run(s, 1 * S);
+	}
+	assert_int_equal(a->met, 0);
+	b1 = sim_start(s, B, 0);
+	sim_run(s, 30 * S);
+	sim_assert_settled(a, b1);
+}
+
+/* The newcomer was there first: it is met at once when the old life's farewell comes. */
+static void
+test_shutdown_during_challenge(void **state)
+{
+	struct sim *s = *state;
+	struct sim_life *a, *b1, *b2;
+
+	meet(s, &a, &b1);
+	sim_kill(b1);
+	b2 = sim_start(s, B, 0);
+	sim_run(s, 4 * ONE_WAY_NS);
+	assert_true(a->heard_asked > 0);
+	contact_forget(a->contact, s->now_ns);
+	a->met = 0;
+	assert_true(contact_expiry(a->contact) == s->now_ns);
+	sim_run(s, 1);
+	assert_int_equal(a->met, 1);
+	sim_run(s, 1 * S);
+	sim_assert_settled(a, b2);
+}
+
 static void
 test_both_restart(void **state)
 {
@@ -613,6 +691,9 @@ main(void)
 	    TEST(test_lone_party_is_patient),
 	    TEST(test_hellos_drift_apart),
 	    TEST(test_restart_replaces),
+	    TEST(test_shutdown_and_return),
+	    TEST(test_replays_after_shutdown),
+	    TEST(test_shutdown_during_challenge),
 	    TEST(test_both_restart),
 	    TEST(test_second_copy_is_refused),
 	    TEST(test_lost_refusal),
