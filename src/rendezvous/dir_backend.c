@@ -56,6 +56,7 @@ struct dir {
 	struct event *timer;
 	struct event *notified; /* NULL: no inotify */
 	int inotify;
+	struct log_gate log_not_taken;
 	DIR *scan;         /* under way when the last one left something */
 	bool busy, closed; /* dir_close() inside a report leaves the rest to us */
 };
