@@ -9,6 +9,9 @@
 #define AGE_BYTES    24
 #define AMOUNT_BYTES 24
 
+/* "N, M held". */
+#define STREAMS_BYTES 48
+
 static uint64_t
 age_ns(uint64_t since_ns, uint64_t now_ns)
 {
@@ -83,16 +86,16 @@ static void
 text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 {
 	char state[sizeof peer->state], error[sizeof peer->last_error];
-	char age[AGE_BYTES], streams[AGE_BYTES];
+	char age[AGE_BYTES], streams[STREAMS_BYTES];
 	char rtt[AMOUNT_BYTES] = "-", sent[AMOUNT_BYTES], received[AMOUNT_BYTES];
 
 	log_clean(state, sizeof state, peer->state, strlen(peer->state));
 	format_age(age, age_ns(peer->since_ns, now_ns));
 	if (peer->connected)
 		format_rtt(rtt, peer->smoothed_rtt_ns);
-	snprintf(streams, sizeof streams, peer->held > 0 ? "%zu (%zu held)" : "%zu",
+	snprintf(streams, sizeof streams, peer->held > 0 ? "%zu, %zu held" : "%zu",
 		 peer->streams, peer->held);
-	fprintf(out, "%3zu %-10s %-20s %7s %9s  %-8s %9s %9s\n", peer->index, peer->name,
+	fprintf(out, "%3zu %-10s %-20s %7s %9s  %-9s %9s %9s\n", peer->index, peer->name,
 		state, age, rtt, streams, format_amount(sent, peer->bytes_sent),
 		format_amount(received, peer->bytes_received));
 	if (peer->has_path && peer->path.ready)
@@ -118,7 +121,7 @@ status_text(FILE *out, const struct proxy *p, uint64_t now_ns)
 	fprintf(out, "%zu of %zu connected, rendezvous %s: %s\n", st.n_connected,
 		st.n_parties - 1, st.rendezvous_online ? "online" : "offline",
 		rendezvous);
-	fprintf(out, "\n  # %-10s %-20s %7s %9s  %-8s %9s %9s\n", "party", "state",
+	fprintf(out, "\n  # %-10s %-20s %7s %9s  %-9s %9s %9s\n", "party", "state",
 		"since", "rtt", "streams", "sent", "received");
 	for (size_t i = 0; i < st.n_parties; i++) {
 		if (proxy_get_peer_status(p, i, &peer) == 0)

@@ -116,9 +116,9 @@ test_client(void **state)
 	assert_string_equal(a->errors, "not connected: carol (waiting for it)\n");
 	a = ask_in_child(&ping, clock_now_ns() + client_patience_ns(&ping));
 	assert_int_equal(a->code, 0);
-	assert_string_equal(
-	    a->out, "alice: 23.104 ms\n"
-		    "alice: 1 of 1 answered, min/avg/max 23.104/23.104/23.104 ms\n");
+	assert_string_equal(a->out, "alice: 23.104 ms\n"
+				    "alice: 1 of 1 answered, min/avg/max "
+				    "23.104/23.104/23.104 ms\n");
 	control_free(ctl);
 }
 
@@ -130,9 +130,10 @@ test_client_without_a_proxy(void **state)
 
 	(void)state;
 	assert_int_equal(a->code, CODE_ABSENT);
-	assert_string_equal(
-	    a->errors, "no mpcproxy of session santa party bob is running on this "
-		       "machine: start it with mpcproxy -c and the session's file\n");
+	assert_string_equal(a->errors,
+			    "no mpcproxy of session santa party bob is running on this "
+			    "machine: start it with mpcproxy -c and the session's "
+			    "file\n");
 }
 
 /* The service has the runtime directory in its environment, the shell has not, or the

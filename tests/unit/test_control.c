@@ -196,9 +196,8 @@ test_answers(void **state)
 	struct control *ctl = rig_start();
 
 	(void)state;
-	assert_string_equal(
-	    ASK("flags\n"),
-	    "1-P localhost:11365 -P localhost:11366 -P localhost:11367 -I 1\nx 0\n");
+	assert_string_equal(ASK("flags\n"), "1-P localhost:11365 -P localhost:11366 -P "
+					    "localhost:11367 -I 1\nx 0\n");
 	assert_memory_equal(ASK("status text\n"), "1session santa, you are bob", 27);
 	assert_memory_equal(ASK("status json\n"), "1{\n1  \"schema\": 1,\n", 18);
 	assert_string_equal(ASK("missing\n"),
@@ -243,12 +242,11 @@ test_ping(void **state)
 	struct control *ctl = rig_start();
 
 	(void)state;
-	assert_string_equal(
-	    ASK("ping alice 2\n"),
-	    "1alice: 23.104 ms\n"
-	    "1alice: 23.104 ms\n"
-	    "1alice: 2 of 2 answered, min/avg/max 23.104/23.104/23.104 ms\n"
-	    "x 0\n");
+	assert_string_equal(ASK("ping alice 2\n"), "1alice: 23.104 ms\n"
+						   "1alice: 23.104 ms\n"
+						   "1alice: 2 of 2 answered, min/avg/max "
+						   "23.104/23.104/23.104 ms\n"
+						   "x 0\n");
 	assert_string_equal(ASK("ping carol 2\n"), "1carol: carol is not connected\n"
 						   "1carol: 0 of 1 answered\n"
 						   "x 1\n");

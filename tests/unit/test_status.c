@@ -68,14 +68,14 @@ test_text(void **state)
 	    "session santa, you are bob (index 1 of 3), running for 4m13s\n"
 	    "1 of 2 connected, rendezvous online: tls://alice.example.org:7470\n"
 	    "\n"
-	    "  # party      state                  since       rtt  streams       sent  "
+	    "  # party      state                  since       rtt  streams        sent  "
 	    "received\n"
-	    "  0 alice      connected              4m12s   23.1 ms  1          12.4 MB   "
-	    "  "
+	    "  0 alice      connected              4m12s   23.1 ms  1           12.4 MB  "
+	    "   "
 	    "999 B\n"
 	    "       direct, IPv4, host 192.0.2.1:4711 - srflx 203.0.113.5:9999\n"
-	    "  2 carol      waiting for it         4m13s         -  0              0 B   "
-	    "    "
+	    "  2 carol      waiting for it         4m13s         -  0               0 B  "
+	    "     "
 	    "0 B\n"
 	    "       last error: no pair of candidates worked\n");
 }
@@ -95,7 +95,7 @@ test_text_of_a_relayed_path_with_held_streams(void **state)
 	render(status_text, START_NS);
 	assert_non_null(
 	    strstr(text, "relay, IPv6, relay [2001:db8::1]:1 - srflx [2001:db8::2]:2\n"));
-	assert_non_null(strstr(text, " 3 (2 held) "));
+	assert_non_null(strstr(text, " 3, 2 held "));
 }
 
 static void
@@ -337,8 +337,8 @@ test_flags(void **state)
 	out = open_memstream(&text, &len);
 	flags_write(out, 11365, 3, 1);
 	fclose(out);
-	assert_string_equal(
-	    text, "-P localhost:11365 -P localhost:11366 -P localhost:11367 -I 1\n");
+	assert_string_equal(text, "-P localhost:11365 -P localhost:11366 -P "
+				  "localhost:11367 -I 1\n");
 }
 
 int
