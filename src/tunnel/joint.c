@@ -157,19 +157,19 @@ send_held(struct joint *j)
 {
 	struct evbuffer_ptr at;
 	struct iovec iov[2];
-	size_t taken = 0;
 	int n;
 
-	if (held_left(j) > 0) {
-		n = quic_stream_reserve(j->qs, held_left(j), iov);
-		for (int i = 0; i < n && held_left(j) > 0; i++) {
-			size_t len =
-			    iov[i].iov_len < held_left(j) ? iov[i].iov_len : held_left(j);
+	/* Until all is taken or there is no room: only then writable() follows. */
+	while (held_left(j) > 0 &&
+	       (n = quic_stream_reserve(j->qs, held_left(j), iov)) > 0) {
+		size_t taken = 0;
 
+		for (int i = 0; i < n; i++) {
 			evbuffer_ptr_set(j->held, &at, j->held_sent, EVBUFFER_PTR_SET);
-			evbuffer_copyout_from(j->held, &at, iov[i].iov_base, len);
-			j->held_sent += len;
-			taken += len;
+			evbuffer_copyout_from(j->held, &at, iov[i].iov_base,
+					      iov[i].iov_len);
+			j->held_sent += iov[i].iov_len;
+			taken += iov[i].iov_len;
 		}
 		quic_stream_commit(j->qs, taken);
 		j->sent += taken;
