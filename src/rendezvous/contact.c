@@ -1,5 +1,5 @@
 /*
- * The states and what each message does in them are written down as a table in
+ * The states, and what each message does in them, are written down as a table in
  * doc/protocol.md, "Contact"; the names here are those there.
  *
  *   strangers   no life of the peer is known: say hello until one answers
@@ -30,17 +30,17 @@ _Static_assert(CONTACT_INCARNATION_BYTES == ENVELOPE_INCARNATION_BYTES,
 /* Types below are the caller's. */
 enum {
 	TYPE_HELLO = 128, /* answer me */
-	TYPE_ACK,	  /* you are the life I know, and have I seen these numbers */
-	TYPE_CHALLENGE,	  /* prove that you are live */
-	TYPE_ALIVE,	  /* the challenge's number */
-	TYPE_REFUSED,	  /* another live process uses your identity */
+	TYPE_ACK,         /* you are the life I know */
+	TYPE_CHALLENGE,   /* prove that you are live */
+	TYPE_ALIVE,       /* the challenge's number */
+	TYPE_REFUSED,     /* another live process uses your identity */
 };
 
 #define HELLO_FIRST_NS (500 * NS_PER_MS)
 /* A peer that starts says hello itself: while nobody is there, slow hellos are needed
  * only in case the place lost both sides' messages. Once it is there they are as quick
  * as any other message. */
-#define HELLO_MAX_NS	  (30 * NS_PER_S)
+#define HELLO_MAX_NS      (30 * NS_PER_S)
 #define HELLO_MET_MAX_NS  OUTBOX_RESEND_MAX_NS
 #define HELLOS_UNTIL_SLOW 6 /* after 0.5, 1, 2, 4, 8 and 16 seconds */
 
@@ -48,14 +48,14 @@ enum {
 #define CHALLENGE_TRIES     4
 #define CHALLENGE_RESEND_NS (500 * NS_PER_MS)
 /* What was under way on its path when it died is no sign of life. */
-#define CHALLENGE_GRACE_NS  (500 * NS_PER_MS)
+#define CHALLENGE_GRACE_NS (500 * NS_PER_MS)
 
 /* A refused life is told so again, and not challenged again, for this long. */
 #define REFUSAL_NS (10 * NS_PER_S)
 
 /* How often messages that anybody can replay make us send one: those from before our
  * start or from other lives of the peer, and those of its current life. */
-#define OLD_REPLY_BURST	    8
+#define OLD_REPLY_BURST     8
 #define OLD_REPLY_EVERY_NS  (500 * NS_PER_MS)
 #define LIFE_REPLY_BURST    16
 #define LIFE_REPLY_EVERY_NS (100 * NS_PER_MS)
@@ -89,7 +89,7 @@ struct contact {
 	unsigned hellos;   /* said since the schedule began */
 
 	struct challenge challenge;
-	uint64_t challenges;	  /* sent: each has a number */
+	uint64_t challenges;      /* sent: each has a number */
 	uint64_t challenges_void; /* answers to these come too late */
 	struct lives others;
 
@@ -118,7 +118,8 @@ may_answer_old(struct contact *c, uint64_t now_ns)
 static bool
 may_answer_life(struct contact *c, uint64_t now_ns)
 {
-	return gate_pass(&c->life_reply_ns, LIFE_REPLY_BURST, LIFE_REPLY_EVERY_NS, now_ns);
+	return gate_pass(&c->life_reply_ns, LIFE_REPLY_BURST, LIFE_REPLY_EVERY_NS,
+			 now_ns);
 }
 
 /* A message that cannot be sealed is as good as lost on the way. */
@@ -172,8 +173,8 @@ hello_schedule(struct contact *c, uint64_t now_ns)
 		interval_ns *= 2;
 	if (interval_ns > max_ns)
 		interval_ns = max_ns;
-	interval_ns -= interval_ns / 1024 *
-		       c->self.bytes[c->hellos % sizeof c->self.bytes];
+	interval_ns -=
+	    interval_ns / 1024 * c->self.bytes[c->hellos % sizeof c->self.bytes];
 	c->hellos++;
 	c->hello_ns = now_ns + interval_ns;
 }
@@ -181,7 +182,8 @@ hello_schedule(struct contact *c, uint64_t now_ns)
 static void
 hello_send(struct contact *c)
 {
-	transmit_control(c, TYPE_HELLO, c->met ? &c->life.incarnation : &c->last_hello, 0);
+	transmit_control(c, TYPE_HELLO, c->met ? &c->life.incarnation : &c->last_hello,
+			 0);
 }
 
 /* A decision makes all earlier proofs of life worthless: one that is recorded now and
@@ -195,7 +197,8 @@ challenge_end(struct contact *c)
 
 /* From now on the peer is its life ${x}. */
 static void
-adopt(struct contact *c, const struct incarnation *x, bool roster_differs, uint64_t now_ns)
+adopt(struct contact *c, const struct incarnation *x, bool roster_differs,
+      uint64_t now_ns)
 {
 	const bool replaced = c->met;
 
@@ -233,7 +236,8 @@ challenge_step(struct contact *c, uint64_t now_ns)
 	} else if (c->met && ch->tries < CHALLENGE_TRIES) {
 		ch->tries++;
 		ch->next_ns = now_ns + CHALLENGE_RESEND_NS;
-		transmit_control(c, TYPE_CHALLENGE, &c->life.incarnation, ++c->challenges);
+		transmit_control(c, TYPE_CHALLENGE, &c->life.incarnation,
+				 ++c->challenges);
 	} else {
 		struct incarnation newcomer = ch->newcomer;
 
@@ -279,7 +283,8 @@ receive_alive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 /* A life of the peer that is not the one we know: perhaps a restart, perhaps a second
  * copy, perhaps a replay. Nothing is kept of it until it has proved that it is live. */
 static void
-receive_from_other(struct contact *c, const struct envelope *m, bool echo, uint64_t now_ns)
+receive_from_other(struct contact *c, const struct envelope *m, bool echo,
+		   uint64_t now_ns)
 {
 	if (m->type != TYPE_HELLO && (m->type >= TYPE_HELLO || !echo))
 		return;
@@ -400,8 +405,8 @@ contact_sender(const uint8_t *sealed, size_t len, struct pubkey *sender)
 }
 
 struct contact *
-contact_new(const struct contact_config *cfg, const struct contact_callbacks *cb, void *arg,
-	    struct err *err)
+contact_new(const struct contact_config *cfg, const struct contact_callbacks *cb,
+	    void *arg, struct err *err)
 {
 	struct contact *c = calloc(1, sizeof *c);
 

@@ -10,10 +10,10 @@
 
 _Static_assert(ENVELOPE_SEALED_MAX <= RENDEZVOUS_MESSAGE_MAX, "no mailbox takes it");
 
-#define AAD_BYTES   (1 + PUBKEY_BYTES)
-#define SEALED_MIN  (ENVELOPE_OUTER_BYTES + ENVELOPE_PAD_BYTES + HPKE_TAG_BYTES)
-#define INFO_LABEL  "mpcproxy/1 signalling"
-#define INFO_BYTES  (sizeof INFO_LABEL + 1 + SESSION_NAME_MAX + 2 * PUBKEY_BYTES)
+#define AAD_BYTES  (1 + PUBKEY_BYTES)
+#define SEALED_MIN (ENVELOPE_OUTER_BYTES + ENVELOPE_PAD_BYTES + HPKE_TAG_BYTES)
+#define INFO_LABEL "mpcproxy/1 signalling"
+#define INFO_BYTES (sizeof INFO_LABEL + 1 + SESSION_NAME_MAX + 2 * PUBKEY_BYTES)
 
 _Static_assert(INFO_BYTES <= HPKE_INFO_MAX, "the info must fit");
 
@@ -153,12 +153,14 @@ int
 envelope_seal(const struct envelope_pair *p, const struct envelope *m,
 	      uint8_t sealed[ENVELOPE_SEALED_MAX], size_t *len, struct err *err)
 {
-	const struct hpke_binding b = {p->to_peer.bytes, p->to_peer.len, sealed, AAD_BYTES};
+	const struct hpke_binding b = {p->to_peer.bytes, p->to_peer.len, sealed,
+				       AAD_BYTES};
 	uint8_t *text = sealed + ENVELOPE_OUTER_BYTES;
 	int n = envelope_encode(m, text);
 
 	if (n < 0)
-		return err_set(err, "a message of %zu bytes is too large to seal", m->len);
+		return err_set(err, "a message of %zu bytes is too large to seal",
+			       m->len);
 	sealed[0] = ENVELOPE_VERSION;
 	memcpy(sealed + 1, identity_pubkey(p->self)->point, PUBKEY_BYTES);
 	if (hpke_seal(identity_evp(p->self), p->peer_key, &b, text, (size_t)n,

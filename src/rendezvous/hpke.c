@@ -50,12 +50,12 @@ hkdf(int mode, const uint8_t *key, size_t key_len, const uint8_t *extra, size_t 
 
 	*p++ = OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode);
 	*p++ = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, "SHA256", 0);
-	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key,
-						 key_len);
+	*p++ = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY,
+						 (void *)(uintptr_t)key, key_len);
 	/* No salt is the same as an empty one, which OpenSSL would not take. */
 	if (extra_len > 0)
-		*p++ = OSSL_PARAM_construct_octet_string(
-		    name, (void *)(uintptr_t)extra, extra_len);
+		*p++ = OSSL_PARAM_construct_octet_string(name, (void *)(uintptr_t)extra,
+							 extra_len);
 	*p = OSSL_PARAM_construct_end();
 
 	kdf = EVP_KDF_fetch(NULL, OSSL_KDF_NAME_HKDF, NULL);
@@ -92,8 +92,9 @@ labeled_extract(const struct suite *suite, const uint8_t *salt, size_t salt_len,
 
 /* RFC 9180, 4. */
 static int
-labeled_expand(const struct suite *suite, const uint8_t prk[HASH_BYTES], const char *label,
-	       const uint8_t *info, size_t info_len, uint8_t *out, size_t out_len)
+labeled_expand(const struct suite *suite, const uint8_t prk[HASH_BYTES],
+	       const char *label, const uint8_t *info, size_t info_len, uint8_t *out,
+	       size_t out_len)
 {
 	uint8_t labeled[LABELED_MAX];
 	struct writer w;
@@ -139,7 +140,8 @@ point_deserialize(const uint8_t in[POINT_BYTES])
 
 	if (in[0] != POINT_CONVERSION_UNCOMPRESSED)
 		return NULL;
-	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
+	params[0] =
+	    OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
 	params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
 						      (void *)(uintptr_t)in, POINT_BYTES);
 	params[2] = OSSL_PARAM_construct_end();
@@ -171,7 +173,8 @@ dh(EVP_PKEY *own, EVP_PKEY *peer, uint8_t out[DH_BYTES])
 /* ExtractAndExpand() of RFC 9180, 4.1. */
 static int
 kem_secret(const uint8_t dh_pair[2 * DH_BYTES], const uint8_t enc[HPKE_ENC_BYTES],
-	   const EVP_PKEY *recipient, const EVP_PKEY *sender, uint8_t secret[SECRET_BYTES])
+	   const EVP_PKEY *recipient, const EVP_PKEY *sender,
+	   uint8_t secret[SECRET_BYTES])
 {
 	uint8_t context[3 * POINT_BYTES];
 	uint8_t prk[HASH_BYTES];
@@ -197,7 +200,8 @@ kem_encap(EVP_PKEY *ephemeral, EVP_PKEY *sender, EVP_PKEY *recipient,
 	uint8_t dh_pair[2 * DH_BYTES];
 	int r = -1;
 
-	if (point_serialize(ephemeral, enc) == 0 && dh(ephemeral, recipient, dh_pair) == 0 &&
+	if (point_serialize(ephemeral, enc) == 0 &&
+	    dh(ephemeral, recipient, dh_pair) == 0 &&
 	    dh(sender, recipient, dh_pair + DH_BYTES) == 0 &&
 	    kem_secret(dh_pair, enc, recipient, sender, secret) == 0)
 		r = 0;
@@ -261,7 +265,8 @@ aead_seal(const uint8_t key[KEY_BYTES], const uint8_t nonce[NONCE_BYTES],
 	    EVP_EncryptUpdate(ctx, NULL, &n, b->aad, (int)b->aad_len) == 1 &&
 	    EVP_EncryptUpdate(ctx, ct, &n, pt, (int)len) == 1 &&
 	    EVP_EncryptFinal_ex(ctx, ct + len, &n) == 1 &&
-	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, HPKE_TAG_BYTES, ct + len) == 1)
+	    EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, HPKE_TAG_BYTES, ct + len) ==
+		1)
 		r = 0;
 	EVP_CIPHER_CTX_free(ctx);
 	return r;
@@ -314,7 +319,8 @@ hpke_seal(EVP_PKEY *sender, EVP_PKEY *recipient, const struct hpke_binding *b,
 	int r = -1;
 
 	if (ephemeral != NULL)
-		r = hpke_seal_ephemeral(ephemeral, sender, recipient, b, pt, len, enc, ct);
+		r = hpke_seal_ephemeral(ephemeral, sender, recipient, b, pt, len, enc,
+					ct);
 	EVP_PKEY_free(ephemeral);
 	return r;
 }

@@ -35,6 +35,7 @@ struct hpke_binding {
 int hpke_seal(EVP_PKEY *sender, EVP_PKEY *recipient, const struct hpke_binding *b,
 	      const uint8_t *pt, size_t len, uint8_t enc[HPKE_ENC_BYTES], uint8_t *ct);
 int hpke_open(EVP_PKEY *sender, EVP_PKEY *recipient, const struct hpke_binding *b,
-	      const uint8_t enc[HPKE_ENC_BYTES], const uint8_t *ct, size_t len, uint8_t *pt);
+	      const uint8_t enc[HPKE_ENC_BYTES], const uint8_t *ct, size_t len,
+	      uint8_t *pt);
 
 #endif

@@ -10,13 +10,13 @@
 
 /* What is remembered of a peer's lives that are not the one we know: those we knew
  * before, and those we refused. The newest of each. */
-#define LIVES_PAST_MAX	  8
+#define LIVES_PAST_MAX    8
 #define LIVES_REFUSED_MAX 4
 
 struct life {
 	struct incarnation incarnation;
 	struct window seen; /* its messages that were delivered */
-	bool ended;	    /* by its own word: it is not met again */
+	bool ended;         /* by its own word: it is not met again */
 };
 
 struct lives {
@@ -38,6 +38,7 @@ void lives_resume(const struct lives *l, const struct incarnation *x, struct lif
 bool lives_has_ended(const struct lives *l, const struct incarnation *x);
 
 void lives_refuse(struct lives *l, const struct incarnation *x, uint64_t until_ns);
-bool lives_is_refused(const struct lives *l, const struct incarnation *x, uint64_t now_ns);
+bool lives_is_refused(const struct lives *l, const struct incarnation *x,
+		      uint64_t now_ns);
 
 #endif

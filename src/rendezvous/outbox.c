@@ -18,7 +18,8 @@ outbox_remove(struct outbox *o, size_t i)
 }
 
 struct outbox_message *
-outbox_add(struct outbox *o, uint8_t type, const uint8_t *body, size_t len, uint64_t now_ns)
+outbox_add(struct outbox *o, uint8_t type, const uint8_t *body, size_t len,
+	   uint64_t now_ns)
 {
 	struct outbox_message *m;
 	uint8_t *copy = malloc(len > 0 ? len : 1);

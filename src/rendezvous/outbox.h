@@ -9,8 +9,8 @@
 
 /* Messages to one life of a peer that it has not acknowledged, and when to send each
  * again. */
-#define OUTBOX_MAX         16
-#define OUTBOX_RESEND_NS   (500 * NS_PER_MS)
+#define OUTBOX_MAX           16
+#define OUTBOX_RESEND_NS     (500 * NS_PER_MS)
 #define OUTBOX_RESEND_MAX_NS (10 * NS_PER_S)
 
 struct outbox_message {

@@ -5,10 +5,10 @@
 
 /* A field: type (1 byte), length (2), value. */
 enum field {
-	FIELD_GENERATION = 1,	     /* 4 bytes */
-	FIELD_ICE_UFRAG = 2,	     /* RFC 8839, 5.4 */
-	FIELD_ICE_PWD = 3,	     /* RFC 8839, 5.4 */
-	FIELD_CANDIDATE = 4,	     /* RFC 8839, 5.1, from the foundation on; repeated */
+	FIELD_GENERATION = 1,        /* 4 bytes */
+	FIELD_ICE_UFRAG = 2,         /* RFC 8839, 5.4 */
+	FIELD_ICE_PWD = 3,           /* RFC 8839, 5.4 */
+	FIELD_CANDIDATE = 4,         /* RFC 8839, 5.1, from the foundation on; repeated */
 	FIELD_END_OF_CANDIDATES = 5, /* RFC 8840, 8.2; empty */
 };
 
@@ -16,12 +16,15 @@ enum field {
 
 /* RFC 8839, 5.4. */
 #define UFRAG_MIN 4
-#define PWD_MIN	  22
+#define PWD_MIN   22
 
-_Static_assert(FIELD_HEADER_BYTES * (4 + SIGNAL_CANDIDATES_MAX) + 4 + SIGNAL_UFRAG_MAX +
-		       SIGNAL_PWD_MAX + SIGNAL_CANDIDATES_MAX * SIGNAL_CANDIDATE_MAX <=
-		   CONTACT_BODY_MAX,
-	       "the largest bundle fits a message");
+/* Generation, ufrag, pwd, the end and all candidates, each as long as it may be. */
+#define BUNDLE_MAX                                                                       \
+	((4 + SIGNAL_CANDIDATES_MAX) * FIELD_HEADER_BYTES + sizeof(uint32_t) +           \
+	 SIGNAL_UFRAG_MAX + SIGNAL_PWD_MAX +                                             \
+	 SIGNAL_CANDIDATES_MAX * SIGNAL_CANDIDATE_MAX)
+
+_Static_assert(BUNDLE_MAX <= CONTACT_BODY_MAX, "the largest bundle fits a message");
 
 static void
 write_field(struct writer *w, enum field type, const void *value, size_t len)
@@ -55,8 +58,8 @@ read_field(struct reader *r, struct reader *value)
 static bool
 is_ice_char(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '+' || c == '/';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '+' || c == '/';
 }
 
 /* RFC 8839, 5.1: tokens of visible characters with one space between them. */
@@ -107,7 +110,8 @@ take_field(struct signal_candidates *m, uint8_t type, struct reader *value)
 		m->generation = read_u32(value);
 		return reader_done(value) ? 0 : -1;
 	case FIELD_ICE_UFRAG:
-		return take_text(m->ufrag, value, UFRAG_MIN, SIGNAL_UFRAG_MAX, is_ice_char);
+		return take_text(m->ufrag, value, UFRAG_MIN, SIGNAL_UFRAG_MAX,
+				 is_ice_char);
 	case FIELD_ICE_PWD:
 		return take_text(m->pwd, value, PWD_MIN, SIGNAL_PWD_MAX, is_ice_char);
 	case FIELD_CANDIDATE:
@@ -157,7 +161,8 @@ signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t
 	write_field(&w, FIELD_ICE_UFRAG, m->ufrag, strlen(m->ufrag));
 	write_field(&w, FIELD_ICE_PWD, m->pwd, strlen(m->pwd));
 	for (size_t i = 0; i < m->n; i++)
-		write_field(&w, FIELD_CANDIDATE, m->candidate[i], strlen(m->candidate[i]));
+		write_field(&w, FIELD_CANDIDATE, m->candidate[i],
+			    strlen(m->candidate[i]));
 	if (m->last)
 		write_field(&w, FIELD_END_OF_CANDIDATES, NULL, 0);
 	return w.ok ? (int)w.len : -1;
@@ -178,7 +183,8 @@ signal_decode_candidates(struct signal_candidates *m, const uint8_t *body, size_
 {
 	memset(m, 0, sizeof *m);
 	return decode(m, body, len,
-		      1U << FIELD_GENERATION | 1U << FIELD_ICE_UFRAG | 1U << FIELD_ICE_PWD);
+		      1U << FIELD_GENERATION | 1U << FIELD_ICE_UFRAG |
+			  1U << FIELD_ICE_PWD);
 }
 
 int

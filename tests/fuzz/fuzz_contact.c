@@ -14,8 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define LIVES	  4 /* of the peer; few enough that the contact remembers them all */
-#define NUMBERS	  256
+#define LIVES     4 /* of the peer; few enough that the contact remembers them all */
+#define NUMBERS   256
 #define STEP_SENT 64 /* more than any one step may send */
 
 static const struct identity self = {.key = {.point = {2, 'A'}}};

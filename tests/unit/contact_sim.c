@@ -86,8 +86,10 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 
 	l->transmitted++;
 	if (s->recorded < SIM_RECORD_MAX)
-		s->record[s->recorded++] = (struct sim_packet){
-		    .to = to, .data = copy_of(sealed, len), .len = len};
+		s->record[s->recorded++] =
+		    (struct sim_packet){.to = to,
+					.data = copy_of(sealed, len),
+					.len = len};
 	if (sim_below(s, 100) < s->loss_percent)
 		return;
 	fly(s, to, sealed, len);

@@ -14,10 +14,10 @@
  * to a life, and only to the one it was sent to; a refused contact calls back no more;
  * a timer that fired has moved.
  */
-#define SIM_LIVES_MAX	 8
+#define SIM_LIVES_MAX    8
 #define SIM_MESSAGES_MAX 64 /* sent by one life */
-#define SIM_FLIGHT_MAX	 4096
-#define SIM_RECORD_MAX	 4096
+#define SIM_FLIGHT_MAX   4096
+#define SIM_RECORD_MAX   4096
 
 struct sim;
 
@@ -28,15 +28,15 @@ struct sim_life {
 	struct contact *contact; /* NULL: dead */
 	struct incarnation incarnation;
 	uint64_t born_ns;
-	uint64_t met_ns;      /* the last time */
-	uint64_t first_ns;    /* when the first message came */
+	uint64_t met_ns;   /* the last time */
+	uint64_t first_ns; /* when the first message came */
 	unsigned met, replaced, refused, differs;
 	unsigned heard_asked;
-	bool heard;	      /* what heard() says */
-	unsigned greet;	      /* messages to send when met */
-	unsigned sent;	      /* messages so far; their contents are 0, 1, ... */
+	bool heard;     /* what heard() says */
+	unsigned greet; /* messages to send when met */
+	unsigned sent;  /* messages so far; their contents are 0, 1, ... */
 	unsigned got[SIM_LIVES_MAX][SIM_MESSAGES_MAX]; /* deliveries, by sender */
-	size_t transmitted;   /* sealed messages */
+	size_t transmitted;                            /* sealed messages */
 };
 
 struct sim_packet {

@@ -572,7 +572,8 @@ test_replays_cause_bounded_work(void **state)
 		sim_run(s, 10 * MS);
 	}
 	/* Ten seconds; each end may answer 8 and 2 a second, 16 and 10 a second. */
-	assert_true(a->transmitted + b->transmitted - before <= 2 * (8 + 20 + 16 + 100 + 2));
+	assert_true(a->transmitted + b->transmitted - before <=
+		    2 * (8 + 20 + 16 + 100 + 2));
 	assert_int_equal(a->met + b->met, 2);
 	sim_run(s, 30 * S);
 	assert_talk(a, b, 1 * S);
@@ -618,7 +619,8 @@ test_late_message_of_a_dead_life(void **state)
 	sim_drop_all(s);
 	a2 = sim_start(s, A, 0);
 	sim_drop_all(s);
-	/* A's second life meets B, but what it says to that is lost; the late one comes. */
+	/* A's second life meets B, but what it says to that is lost; the late one comes.
+	 */
 	contact_online(a2->contact, s->now_ns);
 	sim_run(s, 2 * ONE_WAY_NS);
 	assert_int_equal(a2->met, 1);
@@ -643,10 +645,9 @@ test_foreign_message(void **state)
 	meet(s, &a, &b);
 	p = &s->record[0];
 	/* To its own sender. */
-	assert_int_equal(
-	    contact_receive(p->to == A ? b->contact : a->contact, p->data, p->len,
-			    s->now_ns, &err),
-	    -1);
+	assert_int_equal(contact_receive(p->to == A ? b->contact : a->contact, p->data,
+					 p->len, s->now_ns, &err),
+			 -1);
 	assert_string_not_equal(err.text, "");
 }
 

@@ -15,7 +15,7 @@
 
 #define S NS_PER_S
 
-#define SEEDS	  1500
+#define SEEDS 1500
 /* With three of five messages lost, an exchange that is tried every ten or thirty
  * seconds takes its time; it must not take for ever. */
 #define SETTLE_NS (3600 * S)

@@ -105,8 +105,9 @@ test_round_trip(void **state)
 	struct envelope got;
 	struct pubkey sender;
 
-	assert_int_equal(
-	    envelope_open(t->bob_alice, t->sealed, t->len, plain, &got, NULL), 0);
+	assert_int_equal(envelope_open(t->bob_alice, t->sealed, t->len, plain, &got,
+				       NULL),
+			 0);
 	assert_same(&got, &t->m);
 	assert_int_equal(envelope_sender(t->sealed, t->len, &sender), 0);
 	assert_true(pubkey_equal(&sender, identity_pubkey(t->alice)));
@@ -124,8 +125,9 @@ test_lengths(void **state)
 	assert_int_equal(t->len, 1 + 33 + 65 + 256 + 16);
 	t->m.body = body;
 	for (t->m.len = 0; t->m.len <= CONTACT_BODY_MAX; t->m.len += 113) {
-		assert_int_equal(
-		    envelope_seal(t->alice_bob, &t->m, t->sealed, &t->len, NULL), 0);
+		assert_int_equal(envelope_seal(t->alice_bob, &t->m, t->sealed, &t->len,
+					       NULL),
+				 0);
 		assert_true(t->len >= last && t->len <= ENVELOPE_SEALED_MAX);
 		assert_int_equal((t->len - 1 - 33 - 65 - 16) % ENVELOPE_PAD_BYTES, 0);
 		last = t->len;
@@ -135,7 +137,8 @@ test_lengths(void **state)
 	assert_int_equal(t->len, ENVELOPE_SEALED_MAX);
 	assert_int_equal(opens(t->bob_alice, t->sealed, t->len), 0);
 	t->m.len++;
-	assert_int_equal(envelope_seal(t->alice_bob, &t->m, t->sealed, &t->len, NULL), -1);
+	assert_int_equal(envelope_seal(t->alice_bob, &t->m, t->sealed, &t->len, NULL),
+			 -1);
 }
 
 static void
@@ -162,7 +165,8 @@ test_cut_or_longer(void **state)
 		assert_int_equal(envelope_sender(t->sealed, n, &sender), -1);
 	}
 	assert_int_equal(opens(t->bob_alice, t->sealed, t->len + 1), -1);
-	assert_int_equal(envelope_sender(t->sealed, ENVELOPE_SEALED_MAX + 1, &sender), -1);
+	assert_int_equal(envelope_sender(t->sealed, ENVELOPE_SEALED_MAX + 1, &sender),
+			 -1);
 	t->sealed[0]++;
 	assert_int_equal(envelope_sender(t->sealed, t->len, &sender), -1);
 }
@@ -300,8 +304,8 @@ static void
 deliver(struct end *from, struct end *to)
 {
 	for (size_t i = 0; i < from->n; i++)
-		assert_int_equal(contact_receive(to->contact, from->box[i], from->len[i], 1,
-						 NULL),
+		assert_int_equal(contact_receive(to->contact, from->box[i], from->len[i],
+						 1, NULL),
 				 0);
 	from->n = 0;
 }
@@ -354,10 +358,14 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_round_trip),	      TEST(test_lengths),
-	    TEST(test_changed),		      TEST(test_cut_or_longer),
-	    TEST(test_wrong_pair_or_session), TEST(test_pair_refused),
-	    TEST(test_decode_is_strict),      TEST(test_contact_through_seals),
+	    TEST(test_round_trip),
+	    TEST(test_lengths),
+	    TEST(test_changed),
+	    TEST(test_cut_or_longer),
+	    TEST(test_wrong_pair_or_session),
+	    TEST(test_pair_refused),
+	    TEST(test_decode_is_strict),
+	    TEST(test_contact_through_seals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

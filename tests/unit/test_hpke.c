@@ -70,7 +70,8 @@ key_pair(const char *private_hex, const char *public_hex)
 	unhex(&public, public_hex);
 	assert_true(BN_hex2bn(&d, private_hex) > 0);
 	OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0);
-	OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, public.p, public.len);
+	OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, public.p,
+					 public.len);
 	OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, d);
 	params = OSSL_PARAM_BLD_to_param(bld);
 	assert_non_null(params);
@@ -150,7 +151,8 @@ opens(const struct vector *v)
 {
 	uint8_t pt[TEXT_MAX];
 
-	return hpke_open(v->sender, v->recipient, &v->b, v->enc.p, v->ct.p, v->ct.len, pt);
+	return hpke_open(v->sender, v->recipient, &v->b, v->enc.p, v->ct.p, v->ct.len,
+			 pt);
 }
 
 static void
@@ -178,12 +180,13 @@ test_wrong_keys(void **state)
 	uint8_t pt[TEXT_MAX] = {1};
 	const uint8_t zero[TEXT_MAX] = {0};
 
-	assert_int_equal(hpke_open(other, v->recipient, &v->b, v->enc.p, v->ct.p, v->ct.len,
-				   pt),
+	assert_int_equal(hpke_open(other, v->recipient, &v->b, v->enc.p, v->ct.p,
+				   v->ct.len, pt),
 			 -1);
 	assert_memory_equal(pt, zero, v->pt.len);
-	assert_int_equal(
-	    hpke_open(v->sender, other, &v->b, v->enc.p, v->ct.p, v->ct.len, pt), -1);
+	assert_int_equal(hpke_open(v->sender, other, &v->b, v->enc.p, v->ct.p, v->ct.len,
+				   pt),
+			 -1);
 	EVP_PKEY_free(other);
 }
 
@@ -194,8 +197,10 @@ test_other_curve(void **state)
 	EVP_PKEY *p384 = EVP_EC_gen("P-384");
 	uint8_t enc[HPKE_ENC_BYTES], ct[TEXT_MAX];
 
-	assert_int_equal(hpke_seal(v->sender, p384, &v->b, v->pt.p, v->pt.len, enc, ct), -1);
-	assert_int_equal(hpke_seal(p384, v->recipient, &v->b, v->pt.p, v->pt.len, enc, ct),
+	assert_int_equal(hpke_seal(v->sender, p384, &v->b, v->pt.p, v->pt.len, enc, ct),
+			 -1);
+	assert_int_equal(hpke_seal(p384, v->recipient, &v->b, v->pt.p, v->pt.len, enc,
+				   ct),
 			 -1);
 	assert_int_equal(hpke_seal(p384, p384, &v->b, v->pt.p, v->pt.len, enc, ct), -1);
 	EVP_PKEY_free(p384);
@@ -261,8 +266,9 @@ test_bounds(void **state)
 	v->b.info = info;
 	v->b.info_len = HPKE_INFO_MAX;
 	assert_int_equal(hpke_seal(v->sender, v->recipient, &v->b, NULL, 0, enc, ct), 0);
-	assert_int_equal(
-	    hpke_open(v->sender, v->recipient, &v->b, enc, ct, HPKE_TAG_BYTES, ct), 0);
+	assert_int_equal(hpke_open(v->sender, v->recipient, &v->b, enc, ct,
+				   HPKE_TAG_BYTES, ct),
+			 0);
 	v->b.info_len++;
 	assert_int_equal(hpke_seal(v->sender, v->recipient, &v->b, NULL, 0, enc, ct), -1);
 }
@@ -272,10 +278,10 @@ main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(test_vector_seals),	    TEST(test_vector_opens),
-	    TEST(test_every_bit_counts),    TEST(test_wrong_keys),
-	    TEST(test_other_curve),	    TEST(test_invalid_enc),
-	    TEST(test_truncated),	    TEST(test_fresh_key_each_time),
+	    TEST(test_vector_seals),     TEST(test_vector_opens),
+	    TEST(test_every_bit_counts), TEST(test_wrong_keys),
+	    TEST(test_other_curve),      TEST(test_invalid_enc),
+	    TEST(test_truncated),        TEST(test_fresh_key_each_time),
 	    TEST(test_bounds),
 	};
 

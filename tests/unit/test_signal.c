@@ -83,7 +83,8 @@ test_round_trip(void **state)
 static void
 test_wire_form(void **state)
 {
-	static const uint8_t expected[] = {1, 0, 4, 1, 2, 3, 4, 2, 0, 4, '8', 'h', 'h', 'Y'};
+	static const uint8_t expected[] = {1, 0, 4, 1,   2,   3,   4,
+					   2, 0, 4, '8', 'h', 'h', 'Y'};
 	uint8_t out[CONTACT_BODY_MAX];
 
 	(void)state;
@@ -192,7 +193,8 @@ static void
 test_bad_values(void **state)
 {
 	static const char *const candidate[] = {
-	    "", " 1", "1 ", "1  1", "1\t1", "1\r\n", "1\n1", "caf\xc3\xa9", "\x7f", "\x01",
+	    "",      " 1",   "1 ",          "1  1", "1\t1",
+	    "1\r\n", "1\n1", "caf\xc3\xa9", "\x7f", "\x01",
 	};
 	char text[300];
 
@@ -233,10 +235,12 @@ test_restart(void **state)
 		assert_int_equal(signal_decode_restart(&generation, out, i), -1);
 		assert_int_equal(signal_encode_restart(1, out, i), -1);
 	}
-	assert_int_equal(
-	    signal_decode_restart(&generation, (const uint8_t *)"\1\0\5\0\0\0\0\1", 8), -1);
-	assert_int_equal(
-	    signal_decode_restart(&generation, (const uint8_t *)"\1\0\3\0\0\1", 6), -1);
+	assert_int_equal(signal_decode_restart(&generation,
+					       (const uint8_t *)"\1\0\5\0\0\0\0\1", 8),
+			 -1);
+	assert_int_equal(signal_decode_restart(&generation,
+					       (const uint8_t *)"\1\0\3\0\0\1", 6),
+			 -1);
 }
 
 int
