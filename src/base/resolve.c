@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,11 @@
 
 #include "base/resolve.h"
 
-/* What the loop and the thread share. The thread writes all but ${users} before it
- * writes to the pipe, the loop reads it after reading from there. */
+/* What the loop and the thread share. */
 struct job {
 	atomic_int users; /* the last one frees */
+	/* The thread is done with all below; the pipe only wakes the loop. */
+	atomic_bool answered;
 	int pipe[2];
 	uint16_t port;
 	union addr addrs[RESOLVE_ADDRS_MAX];
@@ -78,6 +80,7 @@ thread_main(void *arg)
 	struct job *job = arg;
 
 	look_up(job);
+	atomic_store(&job->answered, true);
 	/* A pipe with room for one byte; its reader lives as long as the job. */
 	while (write(job->pipe[1], "", 1) < 0 && errno == EINTR)
 		;
@@ -121,7 +124,9 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	event_free(r->event);
 	free(r);
-	if (job->n > 0)
+	if (!atomic_load(&job->answered))
+		done(done_arg, NULL, 0, "the lookup was interrupted");
+	else if (job->n > 0)
 		done(done_arg, job->addrs, job->n, NULL);
 	else
 		done(done_arg, NULL, 0,
@@ -145,6 +150,7 @@ job_new(const char *host, uint16_t port)
 	memcpy(job->host, host, size);
 	job->port = port;
 	atomic_init(&job->users, 1);
+	atomic_init(&job->answered, false);
 	return job;
 }
 
@@ -172,6 +178,7 @@ resolve_start(struct event_base *base, const char *host, uint16_t port,
 	}
 	if (addr_parse(&r->job->addrs[0], host, port) == 0) {
 		r->job->n = 1;
+		atomic_store(&r->job->answered, true);
 		event_active(r->event, EV_READ, 0);
 		return r;
 	}
