@@ -1,10 +1,10 @@
-#include <search.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "rendezvous/boxes.h"
+#include "rendezvous/tree.h"
 
 /*
  * A box holds one queue per sender, a queue holds messages. A sender, a source and a
@@ -57,8 +57,6 @@ struct boxes {
 	struct boxes_stats stats;
 	struct messages messages;
 	TAILQ_HEAD(, source) sources;
-	/* tsearch(3) trees: keys are chosen by strangers, and a balanced tree has no
-	 * bad case that they could aim at. */
 	void *box_tree, *sender_tree, *source_tree;
 };
 
@@ -78,36 +76,6 @@ static int
 by_source(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct box_source));
-}
-
-static void *
-lookup(void *const *tree, const void *id, int (*cmp)(const void *, const void *))
-{
-	void *const *node = tfind(id, tree, cmp);
-
-	return node != NULL ? *node : NULL;
-}
-
-/* The entry for ${id}, made with it as its first bytes when there is none. */
-static void *
-lookup_or_add(void **tree, const void *id, size_t id_size, size_t size,
-	      int (*cmp)(const void *, const void *), bool *added)
-{
-	void *entry = lookup(tree, id, cmp);
-
-	*added = false;
-	if (entry != NULL)
-		return entry;
-	entry = calloc(1, size);
-	if (entry == NULL)
-		return NULL;
-	memcpy(entry, id, id_size);
-	if (tsearch(entry, tree, cmp) == NULL) {
-		free(entry);
-		return NULL;
-	}
-	*added = true;
-	return entry;
 }
 
 void
@@ -149,10 +117,8 @@ cost(const struct message *m)
 static void
 release_sender(struct boxes *b, struct sender *s)
 {
-	if (s != NULL && s->n_queues == 0) {
-		tdelete(s, &b->sender_tree, by_sender);
-		free(s);
-	}
+	if (s != NULL && s->n_queues == 0)
+		tree_drop(&b->sender_tree, s, by_sender);
 }
 
 static void
@@ -160,18 +126,15 @@ release_source(struct boxes *b, struct source *s)
 {
 	if (s != NULL && TAILQ_EMPTY(&s->messages)) {
 		TAILQ_REMOVE(&b->sources, s, in_all);
-		tdelete(s, &b->source_tree, by_source);
-		free(s);
+		tree_drop(&b->source_tree, s, by_source);
 	}
 }
 
 static void
 release_box(struct boxes *b, struct box *box)
 {
-	if (box != NULL && box->n_queues == 0) {
-		tdelete(box, &b->box_tree, by_box);
-		free(box);
-	}
+	if (box != NULL && box->n_queues == 0)
+		tree_drop(&b->box_tree, box, by_box);
 }
 
 static void
@@ -297,9 +260,9 @@ make_room(struct boxes *b, const struct box_id *id, const struct pubkey *key,
 	const struct boxes_limits *max = &b->limits;
 
 	for (;;) {
-		struct box *box = lookup(&b->box_tree, id, by_box);
-		struct sender *sender = lookup(&b->sender_tree, key, by_sender);
-		struct source *source = lookup(&b->source_tree, source_id, by_source);
+		struct box *box = tree_find(&b->box_tree, id, by_box);
+		struct sender *sender = tree_find(&b->sender_tree, key, by_sender);
+		struct source *source = tree_find(&b->source_tree, source_id, by_source);
 		struct queue *q = find_queue(box, sender);
 
 		if (q != NULL && q->n >= max->per_sender)
@@ -328,13 +291,13 @@ get_queue(struct boxes *b, const struct box_id *id, const struct pubkey *key,
 	struct queue *q;
 	bool added;
 
-	box = lookup_or_add(&b->box_tree, id, sizeof *id, sizeof *box, by_box, &added);
+	box = tree_get(&b->box_tree, id, sizeof *id, sizeof *box, by_box, &added);
 	if (box == NULL)
 		return NULL;
 	if (added)
 		TAILQ_INIT(&box->queues);
-	sender = lookup_or_add(&b->sender_tree, key, sizeof *key, sizeof *sender,
-			       by_sender, &added);
+	sender = tree_get(&b->sender_tree, key, sizeof *key, sizeof *sender, by_sender,
+			  &added);
 	if (sender == NULL)
 		goto fail;
 	if (added)
@@ -342,8 +305,8 @@ get_queue(struct boxes *b, const struct box_id *id, const struct pubkey *key,
 	q = find_queue(box, sender);
 	if (q != NULL)
 		return q;
-	source = lookup_or_add(&b->source_tree, source_id, sizeof *source_id,
-			       sizeof *source, by_source, &added);
+	source = tree_get(&b->source_tree, source_id, sizeof *source_id, sizeof *source,
+			  by_source, &added);
 	if (source == NULL)
 		goto fail;
 	if (added) {
@@ -410,7 +373,7 @@ boxes_put(struct boxes *b, const struct box_id *id, const struct pubkey *sender,
 struct box_message *
 boxes_take(struct boxes *b, const struct box_id *id)
 {
-	struct box *box = lookup(&b->box_tree, id, by_box);
+	struct box *box = tree_find(&b->box_tree, id, by_box);
 	struct message *m;
 	struct queue *q;
 

@@ -1,25 +1,14 @@
 #include <errno.h>
-#include <search.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/resource.h>
 
-#include <event2/listener.h>
-
 #include "base/clock.h"
-#include "base/log.h"
-#include "rendezvous/mailbox.h"
-#include "rendezvous/wire.h"
+#include "rendezvous/mailbox_internal.h"
+#include "rendezvous/tree.h"
 #include "session/cert.h"
 
-/* More messages go into a reader's output only below this; until then they wait in
- * the box, where the bounds are fair to their senders. */
-#define OUTPUT_LOW_BYTES (32 * 1024)
-/* A message on top, and some answers to PINGs. */
-#define OUTPUT_MAX_BYTES (OUTPUT_LOW_BYTES + 3 * FRAME_MAX)
-#define BACKLOG          512
+#define BACKLOG 512
 
 const struct mailbox_limits mailbox_default_limits = {
     .connections = 10000,
@@ -42,57 +31,6 @@ const struct mailbox_limits mailbox_default_limits = {
 	},
 };
 
-TAILQ_HEAD(conns, conn);
-
-/* An address that has connections. */
-struct place {
-	struct box_source id; /* first, for by_place() */
-	TAILQ_ENTRY(place) in_mailbox;
-	struct conns conns; /* the oldest first */
-	size_t n;
-};
-
-/* One party in one session, while it is connected. */
-struct inbox {
-	struct box_id id;     /* first, for by_inbox() */
-	struct conns readers; /* the newest first */
-	size_t n;
-};
-
-struct conn {
-	struct mailbox *mailbox;
-	struct wire *wire;
-	struct place *place;
-	struct inbox *inbox; /* NULL before OPEN */
-	TAILQ_ENTRY(conn) in_mailbox, in_place, in_inbox;
-	union addr addr;
-	struct pubkey key;
-	uint64_t heard_ns;   /* accepted, then the last frame */
-	size_t credit_bytes; /* may be read before it is held back */
-};
-
-struct mailbox {
-	struct event_base *base;
-	struct mailbox_limits limits;
-	SSL_CTX *ctx;
-	struct evconnlistener *listener;
-	bool accepting;
-	struct event *sweep;
-	union addr addr;
-	struct boxes *boxes;
-	void *inbox_tree, *place_tree; /* tsearch(3), as in boxes.c */
-	TAILQ_HEAD(, place) places;
-	struct conns conns;
-	struct mailbox_stats stats;
-	struct log_gate log_failed, log_turned_away, log_accept;
-};
-
-static int
-by_inbox(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct box_id));
-}
-
 static int
 by_place(const void *a, const void *b)
 {
@@ -100,310 +38,26 @@ by_place(const void *a, const void *b)
 }
 
 static struct place *
-place_find(const struct mailbox *m, const struct box_source *id)
-{
-	struct place *const *node = tfind(id, &m->place_tree, by_place);
-
-	return node != NULL ? *node : NULL;
-}
-
-static struct place *
 place_get(struct mailbox *m, const struct box_source *id)
 {
-	struct place *p = place_find(m, id);
+	struct place *p;
+	bool added;
 
-	if (p != NULL)
-		return p;
-	p = calloc(1, sizeof *p);
-	if (p == NULL)
-		return NULL;
-	p->id = *id;
-	TAILQ_INIT(&p->conns);
-	if (tsearch(p, &m->place_tree, by_place) == NULL) {
-		free(p);
-		return NULL;
+	p = tree_get(&m->place_tree, id, sizeof *id, sizeof *p, by_place, &added);
+	if (added) {
+		TAILQ_INIT(&p->conns);
+		TAILQ_INSERT_TAIL(&m->places, p, in_mailbox);
 	}
-	TAILQ_INSERT_TAIL(&m->places, p, in_mailbox);
 	return p;
 }
 
-static void
-place_release(struct mailbox *m, struct place *p)
+void
+mailbox_place_release(struct mailbox *m, struct place *p)
 {
 	if (p->n > 0)
 		return;
 	TAILQ_REMOVE(&m->places, p, in_mailbox);
-	tdelete(p, &m->place_tree, by_place);
-	free(p);
-}
-
-static struct inbox *
-inbox_find(const struct mailbox *m, const struct box_id *id)
-{
-	struct inbox *const *node = tfind(id, &m->inbox_tree, by_inbox);
-
-	return node != NULL ? *node : NULL;
-}
-
-static struct inbox *
-inbox_get(struct mailbox *m, const struct box_id *id)
-{
-	struct inbox *in = inbox_find(m, id);
-
-	if (in != NULL)
-		return in;
-	in = calloc(1, sizeof *in);
-	if (in == NULL)
-		return NULL;
-	in->id = *id;
-	TAILQ_INIT(&in->readers);
-	if (tsearch(in, &m->inbox_tree, by_inbox) == NULL) {
-		free(in);
-		return NULL;
-	}
-	return in;
-}
-
-static void
-inbox_release(struct mailbox *m, struct inbox *in)
-{
-	if (in->n > 0)
-		return;
-	tdelete(in, &m->inbox_tree, by_inbox);
-	free(in);
-}
-
-static void
-conn_free(struct conn *c)
-{
-	struct mailbox *m = c->mailbox;
-
-	if (c->inbox != NULL) {
-		TAILQ_REMOVE(&c->inbox->readers, c, in_inbox);
-		c->inbox->n--;
-		m->stats.readers--;
-		inbox_release(m, c->inbox);
-	}
-	TAILQ_REMOVE(&c->place->conns, c, in_place);
-	c->place->n--;
-	place_release(m, c->place);
-	TAILQ_REMOVE(&m->conns, c, in_mailbox);
-	m->stats.connections--;
-	wire_free(c->wire);
-	free(c);
-}
-
-/* Tell the party why, and close. */
-static void
-conn_refuse(struct conn *c, enum frame_code code, const char *text)
-{
-	const struct frame f = {
-	    .type = FRAME_ERROR,
-	    .code = (uint16_t)code,
-	    .body = (const uint8_t *)text,
-	    .len = strlen(text),
-	};
-
-	wire_send(c->wire, &f);
-	conn_free(c);
-}
-
-static void
-conn_failed(struct conn *c, const char *why)
-{
-	struct mailbox *m = c->mailbox;
-	char text[ADDR_TEXT_BYTES];
-	unsigned held_back;
-
-	m->stats.failed++;
-	if (log_gate_pass(&m->log_failed, (long long)clock_now_ns(), &held_back))
-		log_info("mailbox from=%s suppressed=%u closed: %s",
-			 addr_format(&c->addr, text), held_back, why);
-}
-
-static bool
-has_room(const struct conn *c)
-{
-	return wire_queued(c->wire) < OUTPUT_LOW_BYTES;
-}
-
-/*
- * To every reader that has room. The newest one decides whether a message has to wait:
- * older ones of the same party are mostly connections that died without a word.
- */
-static void
-deliver(struct inbox *in, const uint8_t *msg, size_t len)
-{
-	const struct frame f = {.type = FRAME_MESSAGE, .body = msg, .len = len};
-	struct conn *c;
-
-	TAILQ_FOREACH (c, &in->readers, in_inbox)
-		if (has_room(c) && wire_send(c->wire, &f) == 0)
-			c->mailbox->stats.delivered++;
-}
-
-/* What waits in the box goes out as far as there is room. */
-static void
-feed(struct mailbox *m, struct inbox *in)
-{
-	struct box_message *msg;
-
-	while (has_room(TAILQ_FIRST(&in->readers)) &&
-	       (msg = boxes_take(m->boxes, &in->id)) != NULL) {
-		deliver(in, msg->data, msg->len);
-		free(msg);
-	}
-}
-
-static void
-on_send(struct conn *c, const struct frame *f)
-{
-	struct mailbox *m = c->mailbox;
-	struct box_id id;
-	struct inbox *in;
-
-	memcpy(id.tag, c->inbox->id.tag, sizeof id.tag);
-	memcpy(id.key, f->to, sizeof id.key);
-	in = inbox_find(m, &id);
-	if (in != NULL && has_room(TAILQ_FIRST(&in->readers))) {
-		deliver(in, f->body, f->len);
-		return;
-	}
-	if (boxes_put(m->boxes, &id, &c->key, &c->place->id, f->body, f->len,
-		      clock_now_ns()) == 0)
-		m->stats.stored++;
-}
-
-static void
-on_open(struct conn *c, const struct frame *f)
-{
-	struct mailbox *m = c->mailbox;
-	const struct frame ready = {
-	    .type = FRAME_READY,
-	    .message_max = RENDEZVOUS_MESSAGE_MAX,
-	    .idle_ms = (uint32_t)(m->limits.idle_ns / NS_PER_MS),
-	};
-	struct box_id id;
-	struct inbox *in;
-
-	memcpy(id.tag, f->tag, sizeof id.tag);
-	memcpy(id.key, c->key.point, sizeof id.key);
-	in = inbox_get(m, &id);
-	if (in == NULL) {
-		conn_refuse(c, FRAME_CODE_LIMIT, "out of memory");
-		return;
-	}
-	c->inbox = in;
-	TAILQ_INSERT_HEAD(&in->readers, c, in_inbox);
-	in->n++;
-	m->stats.readers++;
-	if (in->n > m->limits.readers)
-		conn_refuse(TAILQ_LAST(&in->readers, conns), FRAME_CODE_REPLACED,
-			    "newer connections of the same party took its place");
-	wire_send(c->wire, &ready);
-	feed(m, in);
-}
-
-static void
-on_ping(struct conn *c)
-{
-	const struct frame pong = {.type = FRAME_PONG};
-
-	if (wire_send(c->wire, &pong) != 0) {
-		conn_failed(c, "sends and does not read");
-		conn_free(c);
-	}
-}
-
-static void
-on_frame(void *arg, const struct frame *f)
-{
-	struct conn *c = arg;
-	size_t bytes = FRAME_HEADER_BYTES + f->len;
-
-	c->heard_ns = clock_now_ns();
-	c->credit_bytes -= bytes < c->credit_bytes ? bytes : c->credit_bytes;
-	if (c->credit_bytes == 0)
-		wire_pause(c->wire);
-	if ((f->type == FRAME_OPEN) != (c->inbox == NULL)) {
-		conn_failed(c, c->inbox == NULL ? "no OPEN first" : "a second OPEN");
-		conn_refuse(c, FRAME_CODE_PROTOCOL, "OPEN comes first, and once");
-	} else if (f->type == FRAME_OPEN) {
-		on_open(c, f);
-	} else if (f->type == FRAME_SEND) {
-		on_send(c, f);
-	} else if (f->type == FRAME_PING) {
-		on_ping(c);
-	}
-}
-
-static void
-on_opened(void *arg)
-{
-	struct conn *c = arg;
-
-	if (cert_peer_key(wire_ssl(c->wire), &c->key) != 0) {
-		conn_failed(c, "no key");
-		conn_free(c);
-	}
-}
-
-static void
-on_drained(void *arg)
-{
-	struct conn *c = arg;
-
-	if (c->inbox != NULL)
-		feed(c->mailbox, c->inbox);
-}
-
-static void
-on_closed(void *arg, const char *why)
-{
-	struct conn *c = arg;
-
-	if (c->inbox == NULL)
-		conn_failed(c, why);
-	else
-		log_debug("mailbox reader closed: %s", why);
-	conn_free(c);
-}
-
-static struct conn *
-conn_new(struct mailbox *m, int fd, struct place *place, const union addr *addr)
-{
-	static const struct wire_callbacks cb = {
-	    .opened = on_opened,
-	    .frame = on_frame,
-	    .drained = on_drained,
-	    .closed = on_closed,
-	};
-	const struct wire_config cfg = {.mailbox = true, .output_max = OUTPUT_MAX_BYTES};
-	struct conn *c = calloc(1, sizeof *c);
-	SSL *ssl = SSL_new(m->ctx);
-
-	if (c == NULL || ssl == NULL || cert_expect_any(ssl) != 0) {
-		SSL_free(ssl);
-		evutil_closesocket(fd);
-		free(c);
-		return NULL;
-	}
-	c->wire = wire_new(m->base, fd, ssl, &cfg, &cb, c);
-	if (c->wire == NULL) {
-		free(c);
-		return NULL;
-	}
-	c->mailbox = m;
-	c->place = place;
-	c->addr = *addr;
-	c->heard_ns = clock_now_ns();
-	c->credit_bytes = m->limits.burst_bytes;
-	TAILQ_INSERT_TAIL(&place->conns, c, in_place);
-	place->n++;
-	TAILQ_INSERT_TAIL(&m->conns, c, in_mailbox);
-	m->stats.connections++;
-	m->stats.accepted++;
-	return c;
+	tree_drop(&m->place_tree, p, by_place);
 }
 
 static void
@@ -426,7 +80,7 @@ turn_away(struct mailbox *m, const union addr *addr, const char *why)
 static bool
 make_way(struct mailbox *m, const struct box_source *id, const union addr *addr)
 {
-	const struct place *own = place_find(m, id);
+	const struct place *own = tree_find(&m->place_tree, id, by_place);
 	size_t n = own != NULL ? own->n : 0;
 	struct place *p, *most = NULL;
 	struct conn *oldest;
@@ -446,7 +100,7 @@ make_way(struct mailbox *m, const struct box_source *id, const union addr *addr)
 	}
 	oldest = TAILQ_FIRST(&most->conns);
 	turn_away(m, &oldest->addr, "too many connections, most of them from there");
-	conn_refuse(oldest, FRAME_CODE_LIMIT, "too many connections");
+	mailbox_conn_refuse(oldest, FRAME_CODE_LIMIT, "too many connections");
 	return true;
 }
 
@@ -468,8 +122,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *
 	place = place_get(m, &id);
 	if (place == NULL)
 		goto fail;
-	if (conn_new(m, fd, place, &addr) == NULL)
-		place_release(m, place);
+	if (mailbox_conn_new(m, fd, place, &addr) == NULL)
+		mailbox_place_release(m, place);
 	return;
 
 fail:
@@ -503,13 +157,13 @@ inspect(struct mailbox *m, struct conn *c, uint64_t now_ns)
 		       now_ns - wire_progress_ns(c->wire) >= max->stall_ns;
 
 	if (c->inbox == NULL && now_ns - c->heard_ns >= max->open_ns) {
-		conn_failed(c, "no OPEN in time");
-		conn_refuse(c, FRAME_CODE_TIMEOUT, "no OPEN in time");
+		mailbox_conn_failed(c, "no OPEN in time");
+		mailbox_conn_refuse(c, FRAME_CODE_TIMEOUT, "no OPEN in time");
 		return;
 	}
 	if (stalled || now_ns - c->heard_ns >= max->idle_ns) {
 		log_debug("mailbox reader closed: %s", stalled ? "stalled" : "silent");
-		conn_refuse(c, FRAME_CODE_TIMEOUT, "nothing was heard from you");
+		mailbox_conn_refuse(c, FRAME_CODE_TIMEOUT, "nothing was heard from you");
 		return;
 	}
 	c->credit_bytes += earned;
@@ -636,7 +290,7 @@ mailbox_free(struct mailbox *m)
 	if (m->listener != NULL)
 		evconnlistener_free(m->listener);
 	while ((c = TAILQ_FIRST(&m->conns)) != NULL)
-		conn_refuse(c, FRAME_CODE_SHUTDOWN, "the mailbox is shut down");
+		mailbox_conn_refuse(c, FRAME_CODE_SHUTDOWN, "the mailbox is shut down");
 	if (m->sweep != NULL)
 		event_free(m->sweep);
 	boxes_free(m->boxes);
