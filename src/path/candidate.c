@@ -130,10 +130,10 @@ candidate_addr_usable(const union addr *a)
 }
 
 static const char *const type_names[] = {
-	[PATH_HOST] = "host",
-	[PATH_SERVER_REFLEXIVE] = "srflx",
-	[PATH_PEER_REFLEXIVE] = "prflx",
-	[PATH_RELAYED] = "relay",
+    [PATH_HOST] = "host",
+    [PATH_SERVER_REFLEXIVE] = "srflx",
+    [PATH_PEER_REFLEXIVE] = "prflx",
+    [PATH_RELAYED] = "relay",
 };
 #define N_TYPES (sizeof type_names / sizeof *type_names)
 

@@ -8,14 +8,16 @@
 #define CLOSING_MAX_MS 1500
 
 /* What GLib and libnice have to say is for developers; what users should know is
- * logged where it is noticed. */
+ * logged where it is noticed. Their own debug messages are dropped: libnice's contain
+ * passwords. */
 static void
 log_glib(const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer arg)
 {
 	char text[512];
 
-	(void)level;
 	(void)arg;
+	if ((level & G_LOG_LEVEL_MASK) >= G_LOG_LEVEL_INFO)
+		return;
 	log_debug("library=%s %s", domain != NULL ? domain : "glib",
 		  log_clean(text, sizeof text, message, strlen(message)));
 }

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 
+#include "base/log.h"
 #include "path/glib_loop.h"
 #include "path/path.h"
 
@@ -35,6 +36,7 @@ struct path_context {
 	size_t closing; /* agents that still give back relayed addresses */
 	size_t next_stun;
 	bool turns_reported;
+	struct log_gate lookup_gate; /* of the line about names that are not found */
 };
 
 #endif

@@ -21,8 +21,8 @@ void glib_loop_free(struct glib_loop *l);
 GMainContext *glib_loop_context(struct glib_loop *l);
 
 /* Bracket calls that remember the thread-default context for what they start (all of
- * GTask's). While it is owned, GLib does not wake it for sources of its own thread;
- * leaving makes up for that. */
+ * GTask's). The context is owned meanwhile, so that GLib need not wake it for new
+ * sources; leaving does. */
 void glib_loop_enter(struct glib_loop *l);
 void glib_loop_leave(struct glib_loop *l);
 

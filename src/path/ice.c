@@ -1,4 +1,3 @@
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -6,34 +5,21 @@
 #include <gio/gio.h>
 #include <nice/agent.h>
 
-#include "base/log.h"
+#include "path/convert.h"
 #include "path/ice.h"
 #include "path/interfaces.h"
+#include "path/postbox.h"
+#include "path/servers.h"
+#include "path/sockets.h"
 
 #define COMPONENT 1
 
 /* Datagrams handed to libnice at once. */
 #define BATCH 64
 
-/* As far as the kernel permits: a burst of a full congestion window must survive until
- * this thread is back from other work. */
-#define RECEIVE_BUFFER_BYTES (4 * 1024 * 1024)
-#define SEND_BUFFER_BYTES    (2 * 1024 * 1024)
-
 /* Giving back a relayed address is worth this much patience. */
 #define CLOSE_TIMEOUT_MS 250
 #define CLOSE_ATTEMPTS   2
-
-/*
- * Where libnice's signals leave what they have to say, from any thread, and the
- * source that brings it to the loop. It outlives the agent's signal handlers, which
- * may be running in another thread while the path is freed.
- */
-struct mailbox {
-	GSource source;
-	guint news;      /* of enum ice_news; atomic */
-	struct ice *ice; /* the loop's thread only; NULL when it is gone */
-};
 
 struct ice {
 	struct path_context *ctx;
@@ -41,44 +27,47 @@ struct ice {
 	void *arg;
 	NiceAgent *agent;
 	guint stream;
-	struct mailbox *mailbox;
+	struct postbox *postbox;
 	GSource *writable; /* waits for room in the selected socket */
-	bool relays;       /* TURN servers have been set */
+	struct servers servers;
+	bool gathered; /* libnice says so; a name that is looked up may add to it */
 	char ufrag[ICE_UFRAG_CHARS + 1];
 	char pwd[ICE_PWD_CHARS + 1];
 };
 
 static void
-post(struct mailbox *m, guint news)
+deliver(void *arg, unsigned news)
 {
-	g_atomic_int_or(&m->news, news);
-	g_source_set_ready_time(&m->source, 0);
+	struct ice *ice = arg;
+
+	if (news == ICE_GATHERED) {
+		ice->gathered = true;
+		if (ice->servers.looking_up > 0)
+			return;
+	}
+	ice->cb.news(ice->arg, (enum ice_news)news);
 }
 
-static gboolean
-deliver(GSource *source, GSourceFunc func, gpointer arg)
+/* With another server libnice gathers again, whether or not it had finished. */
+static void
+on_looked_up(void *arg, bool added)
 {
-	struct mailbox *m = (struct mailbox *)source;
-	guint news;
+	struct ice *ice = arg;
 
-	(void)func;
-	(void)arg;
-	/* In this order: what is posted in between makes it ready again. */
-	g_source_set_ready_time(source, -1);
-	news = g_atomic_int_and(&m->news, 0);
-	if (news != 0 && m->ice != NULL)
-		m->ice->cb.news(m->ice->arg, news);
-	return G_SOURCE_CONTINUE;
+	if (added) {
+		ice->gathered = false;
+		postbox_recall(ice->postbox, ICE_GATHERED);
+	} else if (ice->servers.looking_up == 0 && ice->gathered) {
+		postbox_post(ice->postbox, ICE_GATHERED);
+	}
 }
-
-static GSourceFuncs mailbox_funcs = {.dispatch = deliver};
 
 static void
 on_gathered(NiceAgent *agent, guint stream, gpointer arg)
 {
 	(void)agent;
 	(void)stream;
-	post(arg, ICE_GATHERED);
+	postbox_post(arg, ICE_GATHERED);
 }
 
 static void
@@ -87,8 +76,8 @@ on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer 
 	(void)agent;
 	(void)stream;
 	(void)component;
-	post(arg, state == NICE_COMPONENT_STATE_FAILED ? ICE_FAILED | ICE_CHANGED
-						       : ICE_CHANGED);
+	(void)state;
+	postbox_post(arg, ICE_CHANGED);
 }
 
 /* The pair is read later, by the loop: it may be gone when this arrives. */
@@ -101,7 +90,7 @@ on_selected(NiceAgent *agent, guint stream, guint component, gpointer local,
 	(void)component;
 	(void)local;
 	(void)remote;
-	post(arg, ICE_SELECTED);
+	postbox_post(arg, ICE_SELECTED);
 }
 
 /* In spite of its name also for an unreliable agent, when TURN over TCP has sent
@@ -112,7 +101,7 @@ on_writable(NiceAgent *agent, guint stream, guint component, gpointer arg)
 	(void)agent;
 	(void)stream;
 	(void)component;
-	post(arg, ICE_WRITABLE);
+	postbox_post(arg, ICE_WRITABLE);
 }
 
 static void
@@ -140,72 +129,17 @@ discard(NiceAgent *agent, guint stream, guint component, guint len, gchar *data,
 }
 
 static void
-unref_mailbox(gpointer data, GClosure *closure)
+unref_postbox(gpointer data, GClosure *closure)
 {
 	(void)closure;
-	g_source_unref(data);
+	postbox_unref(data);
 }
 
 static void
 connect_signal(struct ice *ice, const char *name, GCallback handler)
 {
-	g_signal_connect_data(ice->agent, name, handler,
-			      g_source_ref(&ice->mailbox->source), unref_mailbox, 0);
-}
-
-static void
-to_nice(NiceAddress *out, const union addr *a)
-{
-	nice_address_init(out);
-	if (a->sa.sa_family != AF_UNSPEC)
-		nice_address_set_from_sockaddr(out, &a->sa);
-}
-
-static void
-from_nice(union addr *out, const NiceAddress *a)
-{
-	union {
-		struct sockaddr sa;
-		struct sockaddr_storage room;
-	} u;
-
-	memset(out, 0, sizeof *out);
-	if (!nice_address_is_valid(a))
-		return;
-	nice_address_copy_to_sockaddr(a, &u.sa);
-	addr_from_sockaddr(out, &u.sa, sizeof u);
-}
-
-static enum path_candidate_type
-type_from_nice(NiceCandidateType type)
-{
-	switch (type) {
-	case NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE:
-		return PATH_SERVER_REFLEXIVE;
-	case NICE_CANDIDATE_TYPE_PEER_REFLEXIVE:
-		return PATH_PEER_REFLEXIVE;
-	case NICE_CANDIDATE_TYPE_RELAYED:
-		return PATH_RELAYED;
-	case NICE_CANDIDATE_TYPE_HOST:
-	default:
-		return PATH_HOST;
-	}
-}
-
-static NiceCandidateType
-type_to_nice(enum path_candidate_type type)
-{
-	switch (type) {
-	case PATH_SERVER_REFLEXIVE:
-		return NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE;
-	case PATH_PEER_REFLEXIVE:
-		return NICE_CANDIDATE_TYPE_PEER_REFLEXIVE;
-	case PATH_RELAYED:
-		return NICE_CANDIDATE_TYPE_RELAYED;
-	case PATH_HOST:
-	default:
-		return NICE_CANDIDATE_TYPE_HOST;
-	}
+	g_signal_connect_data(ice->agent, name, handler, postbox_ref(ice->postbox),
+			      unref_postbox, 0);
 }
 
 /* ${n} random characters of RFC 8839's ice-char, of which there are 64. libnice's own
@@ -251,93 +185,12 @@ set_hosts(struct ice *ice, struct err *err)
 	if (n == 0)
 		return err_set(err, "no network interface is up, not even loopback");
 	for (i = 0; i < n; i++) {
-		to_nice(&a, &hosts[i]);
+		addr_to_nice(&a, &hosts[i]);
 		nice_agent_add_local_address(ice->agent, &a);
+		ice->servers.ipv4 |= hosts[i].sa.sa_family == AF_INET;
+		ice->servers.ipv6 |= hosts[i].sa.sa_family == AF_INET6;
 	}
 	return 0;
-}
-
-/* libnice takes one STUN server for an agent: each new one gets the next, so that a
- * dead server does not cost every attempt its server-reflexive candidates. */
-static void
-set_stun(struct ice *ice, const struct session *s)
-{
-	const struct url *u;
-
-	if (s->n_stun == 0)
-		return;
-	u = &s->stun[ice->ctx->next_stun++ % s->n_stun];
-	g_object_set(ice->agent, "stun-server", u->host, "stun-server-port",
-		     (guint)u->port, NULL);
-}
-
-static void
-set_turn(struct ice *ice, const struct path_config *cfg)
-{
-	const struct session *s = cfg->session;
-	const struct url *u;
-	size_t i;
-
-	if (cfg->turn_user == NULL || cfg->turn_password == NULL)
-		return;
-	for (i = 0; i < s->n_turn; i++) {
-		u = &s->turn[i];
-		if (u->scheme == URL_TURN &&
-		    nice_agent_set_relay_info(ice->agent, ice->stream, COMPONENT, u->host,
-					      u->port, cfg->turn_user, cfg->turn_password,
-					      u->tcp ? NICE_RELAY_TYPE_TURN_TCP
-						     : NICE_RELAY_TYPE_TURN_UDP)) {
-			ice->relays = true;
-		} else if (u->scheme == URL_TURNS && !ice->ctx->turns_reported) {
-			log_warn("server=%s turns: is not supported yet; the server is "
-				 "not used",
-				 u->host);
-			ice->ctx->turns_reported = true;
-		}
-	}
-}
-
-static int
-set_servers(struct ice *ice, const struct path_config *cfg, struct err *err)
-{
-	if (cfg->policy != PATH_RELAY)
-		set_stun(ice, cfg->session);
-	if (cfg->policy != PATH_DIRECT)
-		set_turn(ice, cfg);
-	if (cfg->policy == PATH_RELAY && !ice->relays)
-		return err_set(err, "only relayed paths are allowed (path = relay), but no "
-				    "TURN server can be used: set turn in session.ini, and "
-				    "turn-user and turn-password in local.ini");
-	return 0;
-}
-
-/*
- * Datagrams are never cut into fragments, or QUIC's search for the path's MTU would find
- * any size to work. PROBE rather than DO: the kernel's idea of the MTU is not asked.
- */
-static void
-tune_sockets(struct ice *ice)
-{
-	GPtrArray *sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
-	GSocket *s;
-	guint i;
-
-	if (sockets == NULL)
-		return;
-	for (i = 0; i < sockets->len; i++) {
-		s = g_ptr_array_index(sockets, i);
-		if (g_socket_get_socket_type(s) != G_SOCKET_TYPE_DATAGRAM)
-			continue;
-		if (g_socket_get_family(s) == G_SOCKET_FAMILY_IPV6)
-			g_socket_set_option(s, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
-					    IPV6_PMTUDISC_PROBE, NULL);
-		else
-			g_socket_set_option(s, IPPROTO_IP, IP_MTU_DISCOVER,
-					    IP_PMTUDISC_PROBE, NULL);
-		g_socket_set_option(s, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER_BYTES, NULL);
-		g_socket_set_option(s, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES, NULL);
-	}
-	g_ptr_array_unref(sockets);
 }
 
 static int
@@ -350,11 +203,20 @@ start(struct ice *ice, const struct path_config *cfg, struct err *err)
 					     NICE_AGENT_OPTION_ICE_TRICKLE);
 	/* Keep-alives with an answer would fail the path after 50 s without one; QUIC
 	 * does this better. ICE-TCP loses messages in libnice 0.1.21. */
-	g_object_set(ice->agent, "controlling-mode", (gboolean)cfg->controlling, "ice-tcp",
-		     FALSE, "upnp", (gboolean)(cfg->upnp && cfg->policy != PATH_RELAY),
+	g_object_set(ice->agent, "controlling-mode", (gboolean)cfg->controlling,
+		     "ice-tcp", FALSE, "upnp",
+		     (gboolean)(cfg->upnp && cfg->policy != PATH_RELAY),
 		     "keepalive-conncheck", FALSE, "force-relay",
 		     (gboolean)(cfg->policy == PATH_RELAY), NULL);
 	ice->stream = nice_agent_add_stream(ice->agent, 1);
+	ice->servers = (struct servers){
+	    .ctx = ice->ctx,
+	    .agent = ice->agent,
+	    .stream = ice->stream,
+	    .component = COMPONENT,
+	    .looked_up = on_looked_up,
+	    .arg = ice,
+	};
 	connect_signal(ice, "candidate-gathering-done", G_CALLBACK(on_gathered));
 	connect_signal(ice, "component-state-changed", G_CALLBACK(on_state));
 	connect_signal(ice, "new-selected-pair-full", G_CALLBACK(on_selected));
@@ -362,11 +224,11 @@ start(struct ice *ice, const struct path_config *cfg, struct err *err)
 	nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, context, on_datagram,
 			       ice);
 	if (set_credentials(ice, err) != 0 || set_hosts(ice, err) != 0 ||
-	    set_servers(ice, cfg, err) != 0)
+	    servers_start(&ice->servers, cfg, err) != 0)
 		return -1;
 	if (!nice_agent_gather_candidates(ice->agent, ice->stream))
 		return err_set(err, "cannot open a UDP socket on any local address");
-	tune_sockets(ice);
+	sockets_tune(ice->agent, ice->stream, COMPONENT);
 	return 0;
 }
 
@@ -383,14 +245,12 @@ ice_new(struct path_context *ctx, const struct path_config *cfg,
 	ice->ctx = ctx;
 	ice->cb = *cb;
 	ice->arg = arg;
-	ice->mailbox = (struct mailbox *)g_source_new(&mailbox_funcs, sizeof *ice->mailbox);
-	ice->mailbox->ice = ice;
-	g_source_attach(&ice->mailbox->source, glib_loop_context(ctx->loop));
+	ice->postbox = postbox_new(glib_loop_context(ctx->loop), deliver, ice);
 	if (start(ice, cfg, err) != 0) {
 		ice_free(ice);
 		return NULL;
 	}
-	post(ice->mailbox, ICE_STARTED);
+	postbox_post(ice->postbox, ICE_STARTED);
 	glib_loop_changed(ctx->loop);
 	return ice;
 }
@@ -412,10 +272,10 @@ static void
 close_agent(struct ice *ice)
 {
 	g_signal_handlers_disconnect_matched(ice->agent, G_SIGNAL_MATCH_DATA, 0, 0, NULL,
-					     NULL, ice->mailbox);
+					     NULL, ice->postbox);
 	nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT,
 			       glib_loop_context(ice->ctx->loop), discard, NULL);
-	if (!ice->relays) {
+	if (!ice->servers.relays) {
 		g_object_unref(ice->agent);
 		return;
 	}
@@ -443,11 +303,10 @@ ice_free(struct ice *ice)
 	if (ice == NULL)
 		return;
 	stop_waiting(ice);
+	servers_stop(&ice->servers);
 	if (ice->agent != NULL)
 		close_agent(ice);
-	ice->mailbox->ice = NULL;
-	g_source_destroy(&ice->mailbox->source);
-	g_source_unref(&ice->mailbox->source);
+	postbox_close(ice->postbox);
 	glib_loop_changed(ice->ctx->loop);
 	explicit_bzero(ice->pwd, sizeof ice->pwd);
 	free(ice);
@@ -465,30 +324,6 @@ ice_pwd(const struct ice *ice)
 	return ice->pwd;
 }
 
-/* False when the other side has no business with it. */
-static bool
-local_from_nice(struct candidate *c, const NiceCandidate *nc)
-{
-	memset(c, 0, sizeof *c);
-	/* Peer-reflexive candidates are known to whom they came from. */
-	if (nc->transport != NICE_CANDIDATE_TRANSPORT_UDP ||
-	    nc->type == NICE_CANDIDATE_TYPE_PEER_REFLEXIVE)
-		return false;
-	from_nice(&c->addr, &nc->addr);
-	if (!candidate_addr_usable(&c->addr))
-		return false;
-	c->type = type_from_nice(nc->type);
-	c->priority = nc->priority;
-	g_strlcpy(c->foundation, nc->foundation, sizeof c->foundation);
-	/* RFC 8839, 5.1 wants a related address; an unspecified one tells nothing
-	 * about the network behind. */
-	if (c->type != PATH_HOST) {
-		c->related.sa.sa_family = c->addr.sa.sa_family;
-		addr_set_port(&c->related, 9);
-	}
-	return true;
-}
-
 size_t
 ice_local(struct ice *ice, struct candidate *out, size_t max)
 {
@@ -497,7 +332,7 @@ ice_local(struct ice *ice, struct candidate *out, size_t max)
 
 	list = nice_agent_get_local_candidates(ice->agent, ice->stream, COMPONENT);
 	for (i = list; i != NULL && n < max; i = i->next)
-		if (local_from_nice(&out[n], i->data))
+		if (candidate_from_nice(&out[n], i->data))
 			n++;
 	g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
 	return n;
@@ -513,20 +348,11 @@ void
 ice_remote_candidates(struct ice *ice, const struct candidate *c, size_t n)
 {
 	GSList *list = NULL;
-	NiceCandidate *nc;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		nc = nice_candidate_new(type_to_nice(c[i].type));
-		nc->transport = NICE_CANDIDATE_TRANSPORT_UDP;
-		nc->stream_id = ice->stream;
-		nc->component_id = COMPONENT;
-		nc->priority = c[i].priority;
-		g_strlcpy(nc->foundation, c[i].foundation, sizeof nc->foundation);
-		to_nice(&nc->addr, &c[i].addr);
-		to_nice(&nc->base_addr, &c[i].addr);
-		list = g_slist_append(list, nc);
-	}
+	for (i = 0; i < n; i++)
+		list = g_slist_append(list,
+				      candidate_to_nice(&c[i], ice->stream, COMPONENT));
 	nice_agent_set_remote_candidates(ice->agent, ice->stream, COMPONENT, list);
 	g_slist_free_full(list, (GDestroyNotify)nice_candidate_free);
 }
@@ -554,10 +380,17 @@ ice_selected(struct ice *ice, struct path_info *info)
 		return false;
 	info->local_type = type_from_nice(local->type);
 	info->remote_type = type_from_nice(remote->type);
-	info->relayed = info->local_type == PATH_RELAYED || info->remote_type == PATH_RELAYED;
-	from_nice(&info->local, &local->addr);
-	from_nice(&info->remote, &remote->addr);
+	info->relayed =
+	    info->local_type == PATH_RELAYED || info->remote_type == PATH_RELAYED;
+	addr_from_nice(&info->local, &local->addr);
+	addr_from_nice(&info->remote, &remote->addr);
 	return true;
+}
+
+void
+ice_tell_writable(struct ice *ice)
+{
+	postbox_post(ice->postbox, ICE_WRITABLE);
 }
 
 static gboolean
@@ -568,38 +401,8 @@ on_room(GSocket *socket, GIOCondition condition, gpointer arg)
 	(void)socket;
 	(void)condition;
 	stop_waiting(ice);
-	post(ice->mailbox, ICE_WRITABLE);
+	postbox_post(ice->postbox, ICE_WRITABLE);
 	return G_SOURCE_REMOVE;
-}
-
-/* The UDP socket whose port is the base's of the selected relayed candidate; none when
- * the TURN server is reached over TCP. */
-static GSocket *
-relay_socket(struct ice *ice)
-{
-	NiceCandidate *local, *remote;
-	GPtrArray *sockets;
-	GSocketAddress *name;
-	GSocket *s, *found = NULL;
-	guint i, port;
-
-	if (!nice_agent_get_selected_pair(ice->agent, ice->stream, COMPONENT, &local,
-					  &remote))
-		return NULL;
-	port = nice_address_get_port(&local->base_addr);
-	sockets = nice_agent_get_sockets(ice->agent, ice->stream, COMPONENT);
-	for (i = 0; sockets != NULL && i < sockets->len && found == NULL; i++) {
-		s = g_ptr_array_index(sockets, i);
-		name = g_socket_get_local_address(s, NULL);
-		if (name != NULL && g_socket_get_socket_type(s) == G_SOCKET_TYPE_DATAGRAM &&
-		    G_IS_INET_SOCKET_ADDRESS(name) &&
-		    g_inet_socket_address_get_port(G_INET_SOCKET_ADDRESS(name)) == port)
-			found = g_object_ref(s);
-		g_clear_object(&name);
-	}
-	if (sockets != NULL)
-		g_ptr_array_unref(sockets);
-	return found;
 }
 
 /* libnice reports EAGAIN of UDP sockets, but not its end. */
@@ -610,9 +413,7 @@ wait_for_room(struct ice *ice)
 
 	if (ice->writable != NULL)
 		return;
-	s = nice_agent_get_selected_socket(ice->agent, ice->stream, COMPONENT);
-	if (s == NULL)
-		s = relay_socket(ice);
+	s = sockets_selected(ice->agent, ice->stream, COMPONENT);
 	if (s == NULL)
 		return;
 	ice->writable = g_socket_create_source(s, G_IO_OUT, NULL);
@@ -639,9 +440,11 @@ ice_send(struct ice *ice, const uint8_t *data, size_t len, size_t segment)
 			message[n].n_buffers = 1;
 			offset += vector[n].size;
 		}
-		sent = nice_agent_send_messages_nonblocking(
-		    ice->agent, ice->stream, COMPONENT, message, n, NULL, &error);
-		if (sent < 0 && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
+		sent = nice_agent_send_messages_nonblocking(ice->agent, ice->stream,
+							    COMPONENT, message, n, NULL,
+							    &error);
+		if (sent < 0 &&
+		    g_error_matches(error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)) {
 			g_clear_error(&error);
 			wait_for_room(ice);
 			break;

@@ -17,18 +17,17 @@ struct ice;
 #define ICE_UFRAG_CHARS 8
 #define ICE_PWD_CHARS   24
 
-/* What has happened since the last time. */
+/* What has happened. Of several things the first ones here are told first. */
 enum ice_news {
-	ICE_STARTED = 1 << 0,  /* host candidates are there; always the first news */
-	ICE_GATHERED = 1 << 1, /* the other candidates too */
+	ICE_GATHERED = 1 << 0, /* all local candidates are there */
+	ICE_STARTED = 1 << 1,  /* the host candidates are there */
 	ICE_SELECTED = 1 << 2, /* another pair is selected */
-	ICE_FAILED = 1 << 3,   /* it was, at least for a moment, in state "failed" */
+	ICE_CHANGED = 1 << 3,  /* its state is another one */
 	ICE_WRITABLE = 1 << 4, /* after ice_send() took less than all */
-	ICE_CHANGED = 1 << 5,  /* its state is another one */
 };
 
 struct ice_callbacks {
-	void (*news)(void *arg, unsigned news);
+	void (*news)(void *arg, enum ice_news news);
 	void (*datagram)(void *arg, uint8_t *data, size_t len);
 };
 
@@ -53,8 +52,10 @@ bool ice_failed(struct ice *ice);
 /* False when no pair is selected. */
 bool ice_selected(struct ice *ice, struct path_info *info);
 
-/* As path_send(); ICE_WRITABLE follows when less than ${len} was taken, unless no
- * pair is selected: then ICE_SELECTED does. */
+/* As path_send(), of a pair that is selected; ICE_WRITABLE follows when less than
+ * ${len} was taken. */
 size_t ice_send(struct ice *ice, const uint8_t *data, size_t len, size_t segment);
+/* Let ICE_WRITABLE follow soon. */
+void ice_tell_writable(struct ice *ice);
 
 #endif

@@ -8,19 +8,17 @@
 #include "path/carrier.h"
 #include "path/context.h"
 #include "path/ice.h"
-
-#define UFRAG_MIN 4 /* RFC 8839, 5.4 */
-#define PWD_MIN   22
+#include "path/remote.h"
 
 struct path {
 	struct path_context *ctx;
 	struct path_callbacks cb;
 	void *arg;
 	enum path_policy policy;
+	bool turn; /* TURN servers are asked */
 	struct ice *ice;
 	const struct carrier *carrier;
 	struct event *timer;
-	bool *freed; /* set by path_free() for who called back */
 
 	/* What has been shown to the other side. */
 	struct candidate local[PATH_CANDIDATES_MAX];
@@ -28,17 +26,11 @@ struct path {
 	bool local_last;
 	uint64_t gather_by_ns;
 
-	/* What the other side has shown. */
-	char ufrag[257], pwd[257];
-	char seen[PATH_CANDIDATES_MAX][PATH_CANDIDATE_MAX];
-	size_t n_seen;
-	size_t n_remote; /* of these usable */
-	bool remote_relayed;
-	bool remote_last;
+	struct remote remote;
 
-	uint64_t answer_by_ns;  /* libnice has failed: the other side may save it until then */
-	uint64_t connect_by_ns; /* then it has failed in any case */
 	uint64_t exchanged_ns;  /* when the latest bundle came or went */
+	uint64_t answer_by_ns;  /* libnice has failed; checks may save it until then */
+	uint64_t connect_by_ns; /* then it has failed in any case */
 	bool ready, failed, blocked;
 	struct path_info info;
 };
@@ -87,7 +79,8 @@ is_shown(const struct path *p, const struct candidate *c)
 	size_t i;
 
 	for (i = 0; i < p->n_local; i++)
-		if (addr_equal(&p->local[i].addr, &c->addr) && p->local[i].type == c->type)
+		if (addr_equal(&p->local[i].addr, &c->addr) &&
+		    p->local[i].type == c->type)
 			return true;
 	return false;
 }
@@ -114,7 +107,21 @@ fill_bundle(struct path *p, struct path_bundle *bundle)
 	}
 }
 
-/* The last thing its callers do, or they look at ${freed}. */
+/*
+ * libnice has given up. When the other side may still send checks, which revive ours,
+ * that is not the end: it is likely to learn our candidates later than we think.
+ */
+static void
+look_at_failure(struct path *p)
+{
+	if (p->ready || !p->local_last || !p->remote.last || !ice_failed(p->ice))
+		p->answer_by_ns = CLOCK_NEVER;
+	else
+		p->answer_by_ns = p->exchanged_ns + p->ctx->times.answer_ms * NS_PER_MS;
+	set_timer(p);
+}
+
+/* The last thing its callers do. */
 static void
 send_bundle(struct path *p, bool last)
 {
@@ -130,7 +137,7 @@ send_bundle(struct path *p, bool last)
 	if (last) {
 		p->local_last = true;
 		p->gather_by_ns = CLOCK_NEVER;
-		set_timer(p);
+		look_at_failure(p);
 	}
 	if (last && p->n_local == 0)
 		fail(p, p->policy == PATH_RELAY
@@ -150,7 +157,18 @@ has_relayed(const struct path *p)
 	for (i = 0; i < p->n_local; i++)
 		if (p->local[i].type == PATH_RELAYED)
 			return true;
-	return p->remote_relayed;
+	return p->remote.relayed;
+}
+
+/* What the user can do when there is no relay. */
+static const char *
+relay_advice(const struct path *p)
+{
+	if (p->policy == PATH_DIRECT || has_relayed(p))
+		return "";
+	if (p->turn)
+		return ", and no TURN server gave a relayed address";
+	return ", none relayed: a TURN server would help";
 }
 
 static void
@@ -158,29 +176,13 @@ fail_unconnected(struct path *p)
 {
 	char why[160];
 
-	if (p->n_remote == 0)
+	if (p->remote.n_usable == 0)
 		snprintf(why, sizeof why, "the other side offers no usable candidate");
 	else
 		snprintf(why, sizeof why,
 			 "no pair of candidates works (%zu of ours, %zu of theirs%s)",
-			 p->n_local, p->n_remote,
-			 has_relayed(p) ? ""
-					: ", none relayed: a TURN server would help");
+			 p->n_local, p->remote.n_usable, relay_advice(p));
 	fail(p, why);
-}
-
-/*
- * libnice has given up. When the other side may still send checks, which revive ours,
- * that is not the end: it is likely to learn our candidates later than we think.
- */
-static void
-look_at_failure(struct path *p)
-{
-	if (p->ready || !p->local_last || !p->remote_last || !ice_failed(p->ice))
-		p->answer_by_ns = CLOCK_NEVER;
-	else
-		p->answer_by_ns = p->exchanged_ns + p->ctx->times.answer_ms * NS_PER_MS;
-	set_timer(p);
 }
 
 static void
@@ -205,7 +207,8 @@ log_pair(const struct path_info *i)
 	char local[ADDR_TEXT_BYTES], remote[ADDR_TEXT_BYTES];
 
 	log_debug("local=%s/%s remote=%s/%s pair selected", addr_format(&i->local, local),
-		  path_candidate_type_name(i->local_type), addr_format(&i->remote, remote),
+		  path_candidate_type_name(i->local_type),
+		  addr_format(&i->remote, remote),
 		  path_candidate_type_name(i->remote_type));
 }
 
@@ -224,6 +227,8 @@ on_selected(struct path *p)
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	set_timer(p);
+	if (p->blocked)
+		ice_tell_writable(p->ice);
 	p->cb.ready(p->arg);
 }
 
@@ -237,37 +242,41 @@ on_writable(struct path *p)
 }
 
 static void
-on_change(struct path *p, unsigned news)
+on_change(struct path *p)
 {
 	struct path_info info;
 
 	/* After a pair was selected libnice fails only when its socket does. */
-	if (p->ready && ((news & ICE_FAILED) || !ice_selected(p->ice, &info)))
+	if (p->ready && (ice_failed(p->ice) || !ice_selected(p->ice, &info)))
 		fail(p, "the selected pair's socket or relay is gone");
 	else
 		look_at_failure(p);
 }
 
-/* Each step may free the path, or fail it. */
 static void
-on_news(void *arg, unsigned news)
+on_news(void *arg, enum ice_news news)
 {
 	struct path *p = arg;
-	bool freed = false;
 
 	if (p->failed)
 		return;
-	p->freed = &freed;
-	if (news & (ICE_STARTED | ICE_GATHERED))
-		send_bundle(p, (news & ICE_GATHERED) != 0);
-	if (!freed && !p->failed && (news & ICE_SELECTED))
+	switch (news) {
+	case ICE_GATHERED:
+		send_bundle(p, true);
+		break;
+	case ICE_STARTED:
+		send_bundle(p, false);
+		break;
+	case ICE_SELECTED:
 		on_selected(p);
-	if (!freed && !p->failed && (news & (ICE_CHANGED | ICE_FAILED)))
-		on_change(p, news);
-	if (!freed && !p->failed && (news & (ICE_WRITABLE | ICE_SELECTED)))
+		break;
+	case ICE_CHANGED:
+		on_change(p);
+		break;
+	case ICE_WRITABLE:
 		on_writable(p);
-	if (!freed)
-		p->freed = NULL;
+		break;
+	}
 }
 
 static void
@@ -294,6 +303,7 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->cb = *cb;
 	p->arg = arg;
 	p->policy = cfg->policy;
+	p->turn = cfg->session->n_turn > 0 && cfg->turn_user != NULL;
 	p->carrier = &agent_carrier;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
@@ -320,107 +330,35 @@ path_free(struct path *p)
 {
 	if (p == NULL)
 		return;
-	if (p->freed != NULL)
-		*p->freed = true;
 	ice_free(p->ice);
 	event_free(p->timer);
-	explicit_bzero(p->pwd, sizeof p->pwd);
+	explicit_bzero(p->remote.pwd, sizeof p->remote.pwd);
 	free(p);
-}
-
-static int
-check_credentials(const struct path *p, const char *ufrag, const char *pwd,
-		  struct err *err)
-{
-	if (!candidate_ice_chars(ufrag, UFRAG_MIN) || !candidate_ice_chars(pwd, PWD_MIN))
-		return err_set(err, "malformed ICE credentials");
-	if (p->ufrag[0] != '\0' &&
-	    (strcmp(p->ufrag, ufrag) != 0 || strcmp(p->pwd, pwd) != 0))
-		return err_set(err, "ICE credentials that differ from the first ones");
-	return 0;
-}
-
-static bool
-is_among(const char *line, const char (*lines)[PATH_CANDIDATE_MAX], size_t n)
-{
-	while (n > 0)
-		if (strcmp(lines[--n], line) == 0)
-			return true;
-	return false;
-}
-
-/* A bundle while it is looked at: nothing of it counts until all of it is good. */
-struct incoming {
-	char line[PATH_CANDIDATES_MAX][PATH_CANDIDATE_MAX];
-	size_t n;
-	struct candidate usable[PATH_CANDIDATES_MAX];
-	size_t n_usable;
-	bool relayed;
-};
-
-static int
-take_line(const struct path *p, struct incoming *in, const char *line, struct err *err)
-{
-	struct candidate c;
-	int r = candidate_parse(&c, line, err);
-
-	if (r < 0)
-		return -1;
-	if (is_among(line, p->seen, p->n_seen) || is_among(line, in->line, in->n))
-		return 0;
-	if (p->n_seen + in->n == PATH_CANDIDATES_MAX)
-		return err_set(err, "more than %d candidates", PATH_CANDIDATES_MAX);
-	strcpy(in->line[in->n++], line);
-	if (r == 0 || (c.type == PATH_RELAYED && p->policy == PATH_DIRECT))
-		return 0;
-	in->relayed |= c.type == PATH_RELAYED;
-	in->usable[in->n_usable++] = c;
-	return 0;
-}
-
-static void
-apply(struct path *p, const struct incoming *in)
-{
-	if (in->n > 0)
-		memcpy(p->seen[p->n_seen], in->line, in->n * sizeof *in->line);
-	p->n_seen += in->n;
-	p->n_remote += in->n_usable;
-	p->remote_relayed |= in->relayed;
-	if (in->n_usable > 0)
-		ice_remote_candidates(p->ice, in->usable, in->n_usable);
 }
 
 int
 path_remote(struct path *p, const char *ufrag, const char *pwd,
 	    const char *const *candidate, size_t n, bool last, struct err *err)
 {
-	struct incoming in;
-	size_t i;
+	struct remote_news news;
 
-	in.n = in.n_usable = 0;
-	in.relayed = false;
 	if (p->failed)
 		return err_set(err, "the path has failed");
-	if (check_credentials(p, ufrag, pwd, err) != 0)
+	if (remote_take(&p->remote, ufrag, pwd, candidate, n, last,
+			p->policy == PATH_DIRECT, &news, err) != 0)
 		return -1;
-	for (i = 0; i < n; i++)
-		if (take_line(p, &in, candidate[i], err) != 0)
-			return -1;
-	if (p->ufrag[0] == '\0') {
-		strcpy(p->ufrag, ufrag);
-		strcpy(p->pwd, pwd);
-		ice_remote_credentials(p->ice, ufrag, pwd);
-	} else if (in.n == 0 && (!last || p->remote_last)) {
+	if (!news.any)
 		return 0;
-	}
-	apply(p, &in);
 	p->exchanged_ns = clock_now_ns();
-	if (last && !p->remote_last) {
-		p->remote_last = true;
+	if (news.credentials)
+		ice_remote_credentials(p->ice, ufrag, pwd);
+	if (news.n > 0)
+		ice_remote_candidates(p->ice, news.candidate, news.n);
+	if (news.last) {
 		ice_remote_done(p->ice);
 		if (!p->ready)
-			p->connect_by_ns = p->exchanged_ns +
-					   p->ctx->times.connect_ms * NS_PER_MS;
+			p->connect_by_ns =
+			    p->exchanged_ns + p->ctx->times.connect_ms * NS_PER_MS;
 	}
 	look_at_failure(p);
 	return 0;
