@@ -5,9 +5,9 @@
 #include <openssl/rand.h>
 
 #include "base/clock.h"
+#include "base/connector.h"
 #include "base/log.h"
 #include "rendezvous/backend.h"
-#include "rendezvous/connector.h"
 #include "rendezvous/wire.h"
 #include "session/cert.h"
 

@@ -6,8 +6,8 @@
 #include "base/addr.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "tunnel/dialer.h"
-#include "tunnel/owner.h"
 
 struct dialer {
 	struct event_base *base;

@@ -9,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/owner.h"
 #include "tunnel/listener.h"
-#include "tunnel/owner.h"
 
 #define BACKLOG 4096
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/addr.h"
-#include "tunnel/owner.h"
+#include "base/owner.h"
 
 /* A user that no test machine's programs run as. */
 #define STRANGER 54321

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/connector.h"
 #include "base/resolve.h"
-#include "rendezvous/connector.h"
 
 struct attempt {
 	struct connector *owner;

@@ -7,7 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 
-#include "tunnel/owner.h"
+#include "base/owner.h"
 
 /* An answer is one inet_diag_msg and a few attributes. */
 #define ANSWER_BYTES 4096

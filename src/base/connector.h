@@ -1,5 +1,5 @@
-#ifndef MPCPROXY_RENDEZVOUS_CONNECTOR_H
-#define MPCPROXY_RENDEZVOUS_CONNECTOR_H
+#ifndef MPCPROXY_BASE_CONNECTOR_H
+#define MPCPROXY_BASE_CONNECTOR_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-#ifndef MPCPROXY_TUNNEL_OWNER_H
-#define MPCPROXY_TUNNEL_OWNER_H
+#ifndef MPCPROXY_BASE_OWNER_H
+#define MPCPROXY_BASE_OWNER_H
 
 #include <stdbool.h>
 
