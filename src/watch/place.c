@@ -125,7 +125,9 @@ place_open_dir(const struct place *pl, bool make, struct err *err)
 	memcpy(dir, pl->addr.sun_path, pl->dir_len);
 	dir[pl->dir_len] = '\0';
 	if (make && make_dirs(dir, pl->given_len) != 0)
-		return err_sys(err, "%s: cannot make the control socket's directory",
+		return err_sys(err,
+			       "%s: cannot make the control socket's directory (set "
+			       "XDG_RUNTIME_DIR to one that you can write to)",
 			       dir);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
