@@ -19,10 +19,9 @@ write() {
 	(umask 077 && printf '%s\n' "${@:2}" >"$T/$1")
 }
 
-# wrong FILE LINE: check and run both refuse, and name the place
+# wrong FILE LINE: check refuses, and names the place
 wrong() {
-	local place="$1:$2"
-	exits 1 "$place" mpcproxy check -c "$T/session.ini" --local "$T/local.ini"
+	exits 1 "$1:$2" mpcproxy check -c "$T/session.ini" --local "$T/local.ini"
 }
 
 # line NUMBER TEXT: session.ini with this line instead; the mistake is there, or on the

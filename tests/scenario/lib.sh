@@ -199,9 +199,9 @@ exits() {
 
 # Proxies
 
-# WRAP is meant to be split.
-# shellcheck disable=SC2086
-mpcproxy() { ${WRAP:-} "$MPCPROXY" "$@"; }
+# A verb in the foreground. The shell cannot be interrupted meanwhile, so it has a limit.
+# shellcheck disable=SC2086 # WRAP is meant to be split
+mpcproxy() { timeout --foreground -k 5 $((DEADLINE + 10)) ${WRAP:-} "$MPCPROXY" "$@"; }
 
 # start_mpcproxy NAME ARGUMENTS...: a proxy or rendezvous, as start does
 # shellcheck disable=SC2086
@@ -245,9 +245,12 @@ local_ini() {
 	shift
 	(
 		umask 077
-		printf '[local]\nidentity = %s\nbase-port = %s\nupnp = no\n' "$T/$name.pem" "${BASE[$name]}"
-		[ $# -eq 0 ] || printf '%s\n' "$@"
-	) >"$T/$name.ini"
+		rm -f "$T/$name.ini"
+		{
+			printf '[local]\nidentity = %s\nbase-port = %s\nupnp = no\n' "$T/$name.pem" "${BASE[$name]}"
+			[ $# -eq 0 ] || printf '%s\n' "$@"
+		} >"$T/$name.ini"
+	)
 }
 
 # proxy_start PARTY...: returns when they run, connected or not
@@ -347,6 +350,17 @@ call() {
 	shift
 	: >"$T/$name.log"
 	start "$name" "$PYTHON" "$HERE/tool.py" --timeout "$DEADLINE" call "$@"
+}
+
+# greet PORT HEX PROGRAM: a program that sends these bytes and stays until they have
+# arrived at PROGRAM (`tool.py catch`)
+greet() {
+	mark "$3"
+	start greeter "$PYTHON" "$HERE/tool.py" --timeout "$DEADLINE" knock "$1" "$2"
+	wait_log_since "$3" "^got $2\$"
+	kill "${PID[greeter]}"
+	finish greeter
+	wait_log_since "$3" '^then FIN'
 }
 
 # logged NAME PATTERN / not_logged NAME PATTERN: now, without waiting (grep -E)

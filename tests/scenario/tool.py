@@ -53,6 +53,16 @@ def connect(port, timeout):
     return sock
 
 
+def read_exactly(sock, length):
+    data = bytearray()
+    while len(data) < length:
+        part = sock.recv(length - len(data))
+        if not part:
+            break
+        data += part
+    return bytes(data)
+
+
 def read_all(sock):
     data = bytearray()
     while part := sock.recv(CHUNK):
@@ -211,14 +221,14 @@ def call(args):
         for i in range(args.streams):
             sent = content(i, length)
             sock.sendall(sent)
-            if sock.recv(length, socket.MSG_WAITALL) != sent:
+            if read_exactly(sock, length) != sent:
                 raise Wrong(f"echo {i} is not right")
         say(f"{args.streams} echoes are right")
     elif behaviour == "stall":
         call_stall(sock, args.timeout)
     elif behaviour == "reset":
         sock.sendall(f"reset {length}\n".encode())
-        if sock.recv(length, socket.MSG_WAITALL) != content(1, length):
+        if read_exactly(sock, length) != content(1, length):
             raise Wrong("what came before the RST is not right")
         sock.sendall(b"!")
         expect_reset(sock)
@@ -276,10 +286,6 @@ def knock(args):
     """Connect, send bytes given in hex, perhaps close at once; say how it ended."""
     try:
         sock = connect(args.port, args.timeout)
-    except ConnectionRefusedError:
-        say("refused")
-        return
-    try:
         sock.sendall(bytes.fromhex(args.hex))
         if args.close == "fin":
             sock.close()
@@ -291,6 +297,8 @@ def knock(args):
             return
         part = sock.recv(CHUNK)
         say("ended: FIN" if not part else f"data: {part.hex()}")
+    except ConnectionRefusedError:
+        say("refused")
     except ConnectionResetError:
         say("ended: RST")
     except (BrokenPipeError, TimeoutError) as exc:
@@ -305,8 +313,9 @@ def catch(args):
         sock, _ = server.accept()
         say("accepted")
         try:
-            received = read_all(sock)
-            say(f"got {received.hex() or 'nothing'}, then FIN")
+            while part := sock.recv(CHUNK):
+                say(f"got {part.hex()}")
+            say("then FIN")
         except ConnectionResetError:
             say("then RST")
         sock.close()

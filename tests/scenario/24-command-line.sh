@@ -1,0 +1,53 @@
+#!/bin/bash
+# The command line: help and version everywhere, a hint and exit code 2 for what is not
+# understood, 1 with a reason when a proxy is needed and none runs.
+. "$(dirname "$0")/lib.sh"
+
+verbs="keygen id check flags wait status ping rendezvous"
+
+step "help and version"
+mpcproxy --help | grep keygen >/dev/null || fail "--help does not name the verbs"
+mpcproxy --version | grep -E '^mpcproxy [0-9]+\.[0-9]+' >/dev/null || fail "no version"
+for verb in $verbs; do
+	mpcproxy "$verb" --help | grep -i "usage.*$verb" >/dev/null || fail "$verb --help"
+	mpcproxy "$verb" --version | grep '^mpcproxy ' >/dev/null || fail "$verb --version"
+done
+
+step "what is not understood"
+exits 2 "--help" mpcproxy
+exits 2 "frobnicate" mpcproxy frobnicate
+exits 2 "--help" mpcproxy frobnicate
+exits 2 "--frobnicate" mpcproxy --frobnicate
+for verb in $verbs; do
+	exits 2 "--frobnicate" mpcproxy "$verb" --frobnicate
+	exits 2 "--help" mpcproxy "$verb" --frobnicate
+done
+for verb in check flags wait status; do
+	exits 2 "-c" mpcproxy "$verb"
+	exits 2 "" mpcproxy "$verb" -c
+	exits 2 "extra" mpcproxy "$verb" -c x.ini extra
+done
+exits 2 "" mpcproxy ping -c x.ini
+exits 2 "-l" mpcproxy rendezvous
+exits 2 "" mpcproxy keygen one two
+
+make_session alice bob carol
+exits 2 "timeout" verb alice wait --timeout soon
+exits 2 "" verb alice ping bob -n 0
+exits 2 "" verb alice ping bob -n many
+
+step "no proxy runs"
+exits 1 "running" verb alice status
+exits 1 "running" verb alice ping bob
+mpyc_flags alice
+[ "$(verb alice flags)" = "${FLAGS[*]}" ] || fail "flags without a proxy: $(verb alice flags)"
+
+step "a run's own base port is what flags prints"
+mark alice
+port OTHER_BASE
+PORT=$((PORT + 2))
+start_mpcproxy alice -c "$T/session.ini" --local "$T/alice.ini" -b "$OTHER_BASE"
+wait_log_since alice ' info '
+BASE[alice]=$OTHER_BASE
+mpyc_flags alice
+[ "$(verb alice flags)" = "${FLAGS[*]}" ] || fail "flags of a running proxy: $(verb alice flags)"
