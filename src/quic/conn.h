@@ -8,9 +8,7 @@
 #include "quic/tls.h"
 
 /*
- * What the files of a connection share; private to quic/. quic.c owns its life,
- * quic_crypto.c feeds ngtcp2's keys and handshake, quic_send.c writes packets,
- * stream.c keeps the streams.
+ * What the files of a connection share; private to quic/, which alone knows ngtcp2.
  */
 
 enum quic_state {
@@ -61,7 +59,7 @@ struct quic {
 	bool opened;    /* the datagram being read contained a packet that decrypts... */
 	bool authentic; /* ...with a key that only the peer has */
 
-	/* Set once, by whichever comes first: the end that finish() will report. */
+	/* Set once, by whichever comes first: the end that quic_finish() will report. */
 	bool ending;
 	bool tell_peer; /* with CONNECTION_CLOSE */
 	struct quic_end end;
@@ -112,18 +110,40 @@ void quic_list_add(enum quic_list_name name, struct quic_stream *s);
 void quic_list_remove(enum quic_list_name name, struct quic_stream *s);
 
 /* quic.c */
-/* End the connection when the call being served ends, because ngtcp2 returned
- * ${error}. The first reason given stays. */
-void quic_fail(struct quic *q, int error);
+/* Around every call that may call back or send: false when there is nothing to serve
+ * any more, or the call comes from a callback, which leaves the work to the outer one. */
+bool quic_enter(struct quic *q, uint64_t now_ns);
+void quic_leave(struct quic *q, bool more);
 /* Both ends are authenticated; tells the owner once. */
 void quic_established(struct quic *q);
+
+/* quic_end.c */
+/* End the connection when the call being served ends. The first reason stays. */
+void quic_end(struct quic *q, bool tell_peer, bool by_peer, bool application, uint64_t code,
+	      const char *text);
+/* The same, because ngtcp2 returned ${error}. */
+void quic_fail(struct quic *q, int error);
+/* Tell everybody that it is over. */
+void quic_finish(struct quic *q);
+
+/* quic_path.c */
+void quic_path_callbacks(ngtcp2_callbacks *cb);
 void quic_path_set(ngtcp2_path_storage *ps, uint32_t path);
 uint32_t quic_path_id(const ngtcp2_path *path);
+uint32_t quic_path_current(const struct quic *q);
 
-/* quic_crypto.c */
+/* quic_crypto.c: TLS */
 void quic_crypto_callbacks(ngtcp2_callbacks *cb);
 /* Make the TLS end for a new q->conn, whose own connection id is ${scid}. */
 int quic_crypto_start(struct quic *q, const ngtcp2_cid *scid, struct err *err);
+
+/* quic_keys.c: packet protection. Each returns 0, or -1 (quic_keys_initial(): an error
+ * of ngtcp2's). */
+void quic_keys_callbacks(ngtcp2_callbacks *cb);
+int quic_keys_initial(struct quic *q, const ngtcp2_cid *dcid);
+int quic_keys_retry(struct quic *q);
+int quic_keys_install(struct quic *q, enum quic_level level, bool write,
+		      enum quic_cipher cipher, const uint8_t *secret, size_t len);
 
 /* quic_send.c */
 /* Send what may be sent now. 0, or an error of ngtcp2's that ends the connection. */
@@ -133,17 +153,32 @@ void quic_send_close(struct quic *q);
 void quic_send_clear(struct quic *q);
 
 /* stream.c */
-void quic_stream_callbacks(ngtcp2_callbacks *cb);
+struct quic_stream *quic_stream_new(struct quic *q);
+void quic_stream_free(struct quic_stream *s);
+/* The owner got rid of ${len} bytes: the connection's credit for them, and what was
+ * withheld before as far as the bound allows. */
+void quic_stream_release(struct quic *q, size_t len);
+/* Put the stream among those that send, or take it from them. */
+void quic_stream_update(struct quic_stream *s);
+bool quic_stream_may_write(const struct quic_stream *s);
+/* Room enough to wake an owner for. */
+bool quic_stream_has_room(const struct quic_stream *s);
+/* stream_closed() is due. A clean end waits for the owner to have got rid of everything,
+ * so that the peer's credit bounds what owners hold of finished streams, too. */
+bool quic_stream_is_over(const struct quic_stream *s);
 /* RESET_STREAM and STOP_SENDING of aborted streams, to be written by quic_send(). */
 int quic_streams_abort(struct quic *q);
-/* Owners' callbacks that wait until ngtcp2 is not at work. */
-void quic_streams_notify(struct quic *q);
-/* Close all streams as lost. */
-void quic_streams_lost(struct quic *q);
 void quic_streams_free(struct quic *q);
-/* quic_send.c tells what became of a write. */
+/* What became of a write. */
 void quic_stream_taken(struct quic_stream *s, size_t len, bool fin);
 void quic_stream_blocked(struct quic_stream *s);
 void quic_stream_stopped(struct quic_stream *s, uint64_t code);
+
+/* stream_events.c: what happens to streams */
+void quic_stream_callbacks(ngtcp2_callbacks *cb);
+/* Owners' callbacks that waited until ngtcp2 is not at work. */
+void quic_streams_notify(struct quic *q);
+/* Close all streams as lost. */
+void quic_streams_lost(struct quic *q);
 
 #endif

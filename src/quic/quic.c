@@ -1,12 +1,9 @@
-#include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <openssl/rand.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "quic/conn.h"
 
 /* Our connection ids. Nothing is dispatched by them: a path carries one connection. */
@@ -23,141 +20,6 @@
 
 /* Spare connection ids for moves that fail. ngtcp2 keeps no more. */
 #define ACTIVE_CID_MAX 8
-
-#define PATH_LOCAL_PORT  1
-#define PATH_REMOTE_PORT 2
-
-/* Every path is a pair of addresses to ngtcp2. Ours are made up: the path's number is
- * the IPv4 address of both ends. */
-void
-quic_path_set(ngtcp2_path_storage *ps, uint32_t path)
-{
-	struct sockaddr_in local = {.sin_family = AF_INET};
-	struct sockaddr_in remote;
-
-	local.sin_addr.s_addr = htonl(path);
-	remote = local;
-	local.sin_port = htons(PATH_LOCAL_PORT);
-	remote.sin_port = htons(PATH_REMOTE_PORT);
-	ngtcp2_path_storage_init(ps, (struct sockaddr *)&local, sizeof local,
-				 (struct sockaddr *)&remote, sizeof remote, NULL);
-}
-
-uint32_t
-quic_path_id(const ngtcp2_path *path)
-{
-	return ntohl(((const struct sockaddr_in *)(const void *)path->local.addr)
-			 ->sin_addr.s_addr);
-}
-
-static uint32_t
-current_path(const struct quic *q)
-{
-	return q->conn != NULL ? quic_path_id(ngtcp2_conn_get_path(q->conn)) : q->path;
-}
-
-/* How it ended. */
-
-static void
-set_end(struct quic *q, bool tell_peer, bool by_peer, bool application, uint64_t code,
-	const char *text)
-{
-	if (q->ending)
-		return;
-	q->ending = true;
-	q->tell_peer = tell_peer;
-	q->end.by_peer = by_peer;
-	q->end.application = application;
-	q->end.code = code;
-	log_clean(q->end.text, sizeof q->end.text, text, strlen(text));
-}
-
-static void
-end_by_peer(struct quic *q)
-{
-	ngtcp2_connection_close_error e;
-	char reason[96], text[160];
-	bool application;
-
-	if (q->stateless_reset) {
-		set_end(q, false, true, false, NGTCP2_NO_ERROR,
-			"the peer does not know this connection any more");
-		return;
-	}
-	ngtcp2_conn_get_connection_close_error(q->conn, &e);
-	application =
-	    e.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
-	log_clean(reason, sizeof reason, e.reason, e.reasonlen);
-	if (!application && e.error_code >= NGTCP2_CRYPTO_ERROR &&
-	    e.error_code <= (NGTCP2_CRYPTO_ERROR | 0xff))
-		snprintf(text, sizeof text, "the peer ended the handshake: %s",
-			 SSL_alert_desc_string_long((int)(e.error_code & 0xff)));
-	else if (reason[0] != '\0')
-		snprintf(text, sizeof text, "the peer closed the connection: %s", reason);
-	else
-		snprintf(text, sizeof text, "the peer closed the connection (code %llu)",
-			 (unsigned long long)e.error_code);
-	set_end(q, false, true, application, e.error_code, text);
-}
-
-static void
-end_by_tls(struct quic *q)
-{
-	const char *why = q->tls != NULL ? quic_tls_error(q->tls) : "";
-	uint8_t alert = ngtcp2_conn_get_tls_alert(q->conn);
-
-	set_end(q, true, false, false,
-		NGTCP2_CRYPTO_ERROR | (alert != 0 ? alert : SSL_AD_INTERNAL_ERROR),
-		why[0] != '\0' ? why : "the TLS handshake failed");
-}
-
-void
-quic_fail(struct quic *q, int error)
-{
-	char text[160];
-
-	switch (error) {
-	case NGTCP2_ERR_DRAINING:
-		end_by_peer(q);
-		return;
-	case NGTCP2_ERR_CRYPTO:
-		end_by_tls(q);
-		return;
-	case NGTCP2_ERR_IDLE_CLOSE:
-		set_end(q, false, false, false, NGTCP2_NO_ERROR,
-			"nothing was heard from the peer for too long");
-		return;
-	case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
-		set_end(q, false, false, false, NGTCP2_NO_ERROR,
-			"the peer did not complete the handshake in time");
-		return;
-	case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
-		set_end(q, false, true, false, NGTCP2_NO_ERROR,
-			"the peer does not speak version 1 of QUIC");
-		return;
-	case NGTCP2_ERR_CALLBACK_FAILURE:
-	case NGTCP2_ERR_NOMEM:
-		set_end(q, true, false, false, NGTCP2_INTERNAL_ERROR,
-			"out of memory, or of randomness");
-		return;
-	default:
-		snprintf(text, sizeof text, "QUIC: %s", ngtcp2_strerror(error));
-		set_end(q, true, false, false,
-			ngtcp2_err_infer_quic_transport_error_code(error), text);
-	}
-}
-
-/* Tell everybody that it is over. */
-static void
-finish(struct quic *q)
-{
-	if (q->tell_peer && q->conn != NULL)
-		quic_send_close(q);
-	q->state = QUIC_ENDED;
-	quic_send_clear(q);
-	quic_streams_lost(q);
-	q->cb.ended(q->arg, &q->end);
-}
 
 /* Callbacks of ngtcp2 about the connection as a whole. */
 
@@ -193,22 +55,6 @@ handshake_confirmed(ngtcp2_conn *conn, void *user)
 }
 
 static int
-path_validation(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path,
-		ngtcp2_path_validation_result result, void *user)
-{
-	struct quic *q = user;
-
-	(void)conn;
-	(void)flags;
-	if (!q->migrating || quic_path_id(path) != q->new_path)
-		return 0;
-	q->migrating = false;
-	q->cb.migrated(q->arg, q->new_path,
-		       result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
-	return 0;
-}
-
-static int
 recv_stateless_reset(ngtcp2_conn *conn, const ngtcp2_pkt_stateless_reset *sr, void *user)
 {
 	struct quic *q = user;
@@ -225,7 +71,7 @@ static void
 set_params(const struct quic *q, ngtcp2_settings *settings, ngtcp2_transport_params *params)
 {
 	ngtcp2_settings_default(settings);
-	settings->cc_algo = NGTCP2_CC_ALGO_BBR;
+	settings->cc_algo = NGTCP2_CC_ALGO_BBR2; /* what became BBR in ngtcp2 1.0 */
 	settings->initial_ts = q->now_ns;
 	settings->initial_rtt = INITIAL_RTT_NS;
 	settings->handshake_timeout = HANDSHAKE_LIMIT_NS;
@@ -267,10 +113,11 @@ start(struct quic *q, uint32_t path, const ngtcp2_pkt_hd *initial, struct err *e
 
 	memset(&cb, 0, sizeof cb);
 	quic_crypto_callbacks(&cb);
+	quic_keys_callbacks(&cb);
 	quic_stream_callbacks(&cb);
 	cb.handshake_completed = handshake_completed;
 	cb.handshake_confirmed = handshake_confirmed;
-	cb.path_validation = path_validation;
+	quic_path_callbacks(&cb);
 	cb.recv_stateless_reset = recv_stateless_reset;
 	set_params(q, &settings, &params);
 	quic_path_set(&ps, path);
@@ -353,7 +200,7 @@ quic_free(struct quic *q)
 }
 
 /* Serving a call. Owners may call everything but quic_free() from a callback: it marks
- * what is to be done, and leave() does it. */
+ * what is to be done, and quic_leave() does it. */
 
 static uint64_t
 idle_expiry(const struct quic *q)
@@ -363,8 +210,8 @@ idle_expiry(const struct quic *q)
 	return heard + q->cfg.idle_ns;
 }
 
-static bool
-enter(struct quic *q, uint64_t now_ns)
+bool
+quic_enter(struct quic *q, uint64_t now_ns)
 {
 	if (q->state == QUIC_ENDED || q->inside)
 		return false;
@@ -373,8 +220,8 @@ enter(struct quic *q, uint64_t now_ns)
 	return true;
 }
 
-static void
-leave(struct quic *q, bool more)
+void
+quic_leave(struct quic *q, bool more)
 {
 	uint64_t expiry = CLOCK_NEVER;
 	int rv;
@@ -389,7 +236,7 @@ leave(struct quic *q, bool more)
 			break;
 	}
 	if (q->ending) {
-		finish(q);
+		quic_finish(q);
 	} else {
 		expiry = idle_expiry(q);
 		if (q->conn != NULL && ngtcp2_conn_get_expiry(q->conn) < expiry)
@@ -436,32 +283,10 @@ accept_first(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 		return false;
 	}
 	if (start(q, path, &hd, &err) < 0) {
-		set_end(q, false, false, false, NGTCP2_INTERNAL_ERROR, err.text);
+		quic_end(q, false, false, false, NGTCP2_INTERNAL_ERROR, err.text);
 		return false;
 	}
 	return true;
-}
-
-/*
- * ngtcp2 sends no probe of a new path, and no answer to one, while the congestion
- * window is full of what an old path has swallowed, until the probe timeout; and that
- * doubles without a bound while the path is dead. So when a path is known to be alive
- * the timeout fires now.
- */
-static void
-probe_now(struct quic *q)
-{
-	ngtcp2_conn_stat st;
-	int rv;
-
-	ngtcp2_conn_get_conn_stat(q->conn, &st);
-	if (st.bytes_in_flight < st.cwnd || st.loss_detection_timer == UINT64_MAX ||
-	    st.loss_detection_timer <= q->now_ns)
-		return;
-	rv = ngtcp2_conn_handle_expiry(q->conn, st.loss_detection_timer);
-	/* The other party's idle timeout may lie before the probe. */
-	if (rv != 0 && rv != NGTCP2_ERR_IDLE_CLOSE)
-		quic_fail(q, rv);
 }
 
 static void
@@ -479,8 +304,6 @@ read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 		q->last_received_ns = q->now_ns;
 	switch (rv) {
 	case 0:
-		if (q->authentic && path != current_path(q))
-			probe_now(q);
 		return;
 	case NGTCP2_ERR_RETRY:
 	case NGTCP2_ERR_DROP_CONN:
@@ -495,7 +318,7 @@ void
 quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more,
 	     uint64_t now_ns)
 {
-	if (!enter(q, now_ns))
+	if (!quic_enter(q, now_ns))
 		return;
 	q->bytes_received += len;
 	if (len == 0 || q->ending ||
@@ -503,7 +326,7 @@ quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more
 		q->dropped++;
 	else
 		read_packet(q, path, data, len);
-	leave(q, more);
+	quic_leave(q, more);
 }
 
 uint64_t
@@ -517,56 +340,33 @@ quic_expire(struct quic *q, uint64_t now_ns)
 {
 	int rv;
 
-	if (!enter(q, now_ns))
+	if (!quic_enter(q, now_ns))
 		return;
 	if (idle_expiry(q) <= now_ns)
 		quic_fail(q, NGTCP2_ERR_IDLE_CLOSE);
 	else if (q->conn != NULL &&
 		 (rv = ngtcp2_conn_handle_expiry(q->conn, now_ns)) != 0)
 		quic_fail(q, rv);
-	leave(q, false);
+	quic_leave(q, false);
 }
 
 void
 quic_flush(struct quic *q, uint64_t now_ns)
 {
-	if (enter(q, now_ns))
-		leave(q, false);
+	if (quic_enter(q, now_ns))
+		quic_leave(q, false);
 }
 
 void
 quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_ns)
 {
-	bool outside = enter(q, now_ns);
+	bool outside = quic_enter(q, now_ns);
 
 	if (q->state == QUIC_ENDED)
 		return;
-	set_end(q, true, false, true, code, reason);
+	quic_end(q, true, false, true, code, reason);
 	if (outside)
-		leave(q, false);
-}
-
-int
-quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns)
-{
-	ngtcp2_path_storage ps;
-	bool outside;
-	int rv;
-
-	if (q->cfg.server || q->state != QUIC_ESTABLISHED || q->ending)
-		return -1;
-	outside = enter(q, now_ns);
-	quic_path_set(&ps, path);
-	/* Answers what is being validated, if anything, with ABORTED. */
-	rv = ngtcp2_conn_initiate_migration(q->conn, &ps.path, now_ns);
-	if (rv == 0) {
-		q->migrating = true;
-		q->new_path = path;
-		probe_now(q);
-	}
-	if (outside)
-		leave(q, false);
-	return rv == 0 ? 0 : -1;
+		quic_leave(q, false);
 }
 
 void
@@ -583,7 +383,7 @@ quic_get_info(const struct quic *q, struct quic_info *info)
 	info->datagrams_dropped = q->dropped;
 	info->last_received_ns = q->last_received_ns;
 	info->streams = q->streams;
-	info->path = current_path(q);
+	info->path = quic_path_current(q);
 	if (q->conn == NULL)
 		return;
 	for (s = q->list[QUIC_LIST_ALL].first; s != NULL; s = s->link[QUIC_LIST_ALL].next)

@@ -98,8 +98,8 @@ struct quic_callbacks {
 	 * when the connection ends, then with ${lost}. Never from within a call on the
 	 * stream itself. */
 	void (*stream_closed)(void *sarg, bool lost);
-	/* Migration (quic_migrate()) was decided: ${ok} when ${path} is now in use.
-	 * Otherwise the old path is. */
+	/* Migration (quic_migrate()) was decided: ${ok} when ${path} works and is in
+	 * use. Otherwise the old path is, if it still was alive. */
 	void (*migrated)(void *arg, uint32_t path, bool ok);
 };
 
@@ -143,7 +143,8 @@ void quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_
  * migrated(). A move under way is given up first (migrated() says so). Client only. -1
  * and no callback when it cannot be tried now: before established(), or when failed
  * moves have used up the spare connection ids, of which the peer sends new ones as
- * soon as the path in use carries packets.
+ * soon as the path in use carries packets. When the path in use is dead (a keep-alive
+ * is unanswered, or data for long enough), ${path} is used without waiting.
  */
 int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
 

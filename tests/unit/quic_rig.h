@@ -61,11 +61,15 @@ struct rig_options {
 	struct sim_path path;
 	const char *alpn[2];      /* NULL: "mpcproxy/1" */
 	bool wrong_key[2];        /* the other end expects somebody else's key */
+	bool no_certificate;      /* the client shows none */
 	uint64_t idle_ns;         /* 0: 60 s */
 	uint64_t keep_alive_ns;
 };
 
+/* -1 when something cannot be set up. */
 int rig_init(struct rig *r, const struct rig_options *o);
+/* The same, and complete the handshake or abort. */
+void rig_start(struct rig *r, const struct rig_options *o);
 void rig_free(struct rig *r);
 
 /* Run until ${done} says so, or for ${limit_ns} of simulated time; whether it did. */
@@ -73,11 +77,14 @@ bool rig_run(struct rig *r, bool (*done)(struct rig *r), uint64_t limit_ns);
 
 bool rig_established(struct rig *r); /* both */
 bool rig_ended(struct rig *r);       /* both */
+bool rig_quiet(struct rig *r);       /* nothing is under way */
 bool rig_flows_closed(struct rig *r); /* all, at both ends */
 bool rig_never(struct rig *r);
 
 /* Open a stream that sends ${bytes} and then FIN; NULL when it cannot be opened. */
 struct flow *rig_open(struct rig_end *e, uint64_t bytes);
+/* The same without FIN, until ${keep_open} is cleared. */
+struct flow *rig_open_half(struct rig_end *e, uint64_t bytes);
 /* Send what there is room for. */
 void rig_pump(struct flow *f);
 /* The other end's owner of the same stream (streams opened in order); NULL so far. */

@@ -64,10 +64,14 @@ enqueue(struct sim_net *net, int end, uint32_t path, uint64_t at_ns, const uint8
 	d->path = path;
 	d->len = len;
 	memcpy(d->data, data, len);
+	if (*p != NULL && net->last[end]->at_ns <= at_ns)
+		p = &net->last[end]->next;
 	while (*p != NULL && (*p)->at_ns <= at_ns)
 		p = &(*p)->next;
 	d->next = *p;
 	*p = d;
+	if (d->next == NULL)
+		net->last[end] = d;
 }
 
 void

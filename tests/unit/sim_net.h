@@ -36,7 +36,8 @@ struct sim_net {
 	struct sim_path path[SIM_PATHS];
 	uint64_t random;
 	uint64_t order;
-	struct sim_datagram *queue[2];           /* towards each end, by time */
+	struct sim_datagram *queue[2]; /* towards each end, by time */
+	struct sim_datagram *last[2];
 	uint64_t busy_until_ns[2][SIM_PATHS];
 	uint64_t delivered, lost;
 };

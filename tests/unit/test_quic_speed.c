@@ -1,0 +1,123 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "quic_rig.h"
+
+/* Simulated time is exact, so these figures are the same on every machine; the bounds
+ * are far from them and catch a collapse, not a change. */
+
+static const struct sim_path wan = {
+    .delay_ns = 25 * NS_PER_MS, .rate = 12500000, .queue_bytes = 1000000};
+
+static void
+test_throughput(void **state)
+{
+	static const struct {
+		unsigned loss_ppm;
+		double least_mbit;
+	} cases[] = {{0, 50}, {1000, 40}, {10000, 20}};
+	const uint64_t bytes = 20000000;
+	struct rig_options o = {.seed = 1, .path = wan};
+	struct quic_info info;
+	double mbit;
+	uint64_t t;
+	struct rig r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		o.path.loss_ppm = cases[i].loss_ppm;
+		rig_start(&r, &o);
+		t = r.net.now_ns;
+		rig_open(&r.end[0], bytes);
+		rig_flush(&r, 0);
+		assert_true(rig_run(&r, rig_flows_closed, 600 * NS_PER_S));
+		mbit = (double)bytes * 8e3 / (double)(r.net.now_ns - t);
+		quic_get_info(r.end[0].q, &info);
+		print_message("100 Mbit/s, 50 ms, loss %.1f %%: %.0f Mbit/s, %zu-byte "
+			      "datagrams, %llu lost\n",
+			      cases[i].loss_ppm / 1e4, mbit, info.datagram_bytes,
+			      (unsigned long long)info.packets_lost);
+		assert_true(mbit > cases[i].least_mbit);
+		rig_free(&r);
+	}
+}
+
+static struct flow *pinger;
+static unsigned rounds;
+
+static void
+next_round(struct flow *f, size_t len)
+{
+	(void)len;
+	if (f == pinger && f->received == f->to_send) {
+		rounds++;
+		f->to_send += 20;
+		rig_pump(f);
+	}
+}
+
+static bool
+thousand_rounds(struct rig *r)
+{
+	(void)r;
+	return rounds >= 1000;
+}
+
+static struct flow *bulk;
+
+static bool
+bulk_arrived(struct rig *r)
+{
+	(void)r;
+	return rig_peer_flow(bulk) != NULL && rig_peer_flow(bulk)->fin;
+}
+
+/* Small messages do not let the estimate of the path's bandwidth decay. */
+static void
+test_bulk_after_small_rounds(void **state)
+{
+	struct rig_options o = {.path = wan};
+	uint64_t t, each, transfer;
+	struct rig r;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		o.seed = seed;
+		o.path.loss_ppm = seed == 1 ? 0 : 1000;
+		rig_start(&r, &o);
+		r.end[1].echo = r.end[1].reply_open = true;
+		r.end[0].hook = next_round;
+		rounds = 0;
+		t = r.net.now_ns;
+		pinger = rig_open_half(&r.end[0], 20);
+		rig_flush(&r, 0);
+		assert_true(rig_run(&r, thousand_rounds, 300 * NS_PER_S));
+		each = (r.net.now_ns - t) / 1000;
+		r.end[1].echo = r.end[1].reply_open = false;
+		bulk = rig_open(&r.end[0], 2000000);
+		t = r.net.now_ns;
+		rig_flush(&r, 0);
+		assert_true(rig_run(&r, bulk_arrived, 300 * NS_PER_S));
+		transfer = r.net.now_ns - t;
+		print_message("rounds of %.3f ms, then 2 MB in %.2f s\n",
+			      (double)each / 1e6, (double)transfer / 1e9);
+		assert_in_range(each, 50 * NS_PER_MS, 52 * NS_PER_MS);
+		assert_in_range(transfer, 160 * NS_PER_MS, NS_PER_S);
+		rig_free(&r);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_throughput),
+	    cmocka_unit_test(test_bulk_after_small_rounds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
