@@ -70,9 +70,6 @@ path_context_free(struct path_context *ctx)
 		g_main_context_iteration(context, TRUE);
 	g_source_destroy(limit);
 	g_source_unref(limit);
-	/* What has been cancelled still reports so. */
-	while (g_main_context_iteration(context, FALSE))
-		;
 	glib_loop_free(ctx->loop);
 	g_log_set_default_handler(g_log_default_handler, NULL);
 	free(ctx);

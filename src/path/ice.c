@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 #include <nice/agent.h>
 
+#include "path/closing.h"
 #include "path/convert.h"
 #include "path/ice.h"
 #include "path/interfaces.h"
@@ -16,10 +17,6 @@
 
 /* Datagrams handed to libnice at once. */
 #define BATCH 64
-
-/* Giving back a relayed address is worth this much patience. */
-#define CLOSE_TIMEOUT_MS 250
-#define CLOSE_ATTEMPTS   2
 
 struct ice {
 	struct path_context *ctx;
@@ -255,19 +252,7 @@ ice_new(struct path_context *ctx, const struct path_config *cfg,
 	return ice;
 }
 
-static void
-closed(GObject *agent, GAsyncResult *result, gpointer arg)
-{
-	struct path_context *ctx = arg;
-
-	(void)result;
-	ctx->closing--;
-	g_object_unref(agent);
-	glib_loop_changed(ctx->loop);
-}
-
-/* Let go of the agent. With relayed addresses it lives on until the TURN servers know
- * that they are free, and discards what it receives. */
+/* Let go of the agent, which may live on a little, and discards what it receives. */
 static void
 close_agent(struct ice *ice)
 {
@@ -275,16 +260,10 @@ close_agent(struct ice *ice)
 					     NULL, ice->postbox);
 	nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT,
 			       glib_loop_context(ice->ctx->loop), discard, NULL);
-	if (!ice->servers.relays) {
+	if (ice->servers.any)
+		closing_start(ice->ctx, ice->agent);
+	else
 		g_object_unref(ice->agent);
-		return;
-	}
-	g_object_set(ice->agent, "stun-initial-timeout", CLOSE_TIMEOUT_MS,
-		     "stun-max-retransmissions", CLOSE_ATTEMPTS, NULL);
-	ice->ctx->closing++;
-	glib_loop_enter(ice->ctx->loop);
-	nice_agent_close_async(ice->agent, closed, ice->ctx);
-	glib_loop_leave(ice->ctx->loop);
 }
 
 static void

@@ -16,6 +16,7 @@ set_stun(struct servers *s, const struct session *session)
 	if (session->n_stun == 0)
 		return;
 	u = &session->stun[s->ctx->next_stun++ % session->n_stun];
+	s->any = true;
 	g_object_set(s->agent, "stun-server", u->host, "stun-server-port", (guint)u->port,
 		     NULL);
 }
@@ -108,7 +109,7 @@ set_turn(struct servers *s, const struct path_config *cfg, struct err *err)
 			log_turns(s->ctx, u);
 			continue;
 		}
-		s->relays = true;
+		s->any = s->relays = true;
 		if (addr_parse(&a, u->host, u->port) == 0)
 			add_turn(s, u, &a);
 		else

@@ -28,7 +28,8 @@ struct servers {
 	NiceAgent *agent;
 	guint stream, component;
 	bool ipv4, ipv6; /* families of the host candidates: others are of no use */
-	bool relays;     /* there are TURN servers */
+	bool any;        /* there are servers, */
+	bool relays;     /* TURN servers among them */
 	char *user, *password;
 	struct servers_lookup lookup[SESSION_SERVERS_MAX];
 	size_t n_lookups, looking_up;

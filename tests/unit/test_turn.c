@@ -336,10 +336,12 @@ waits_for_the_connection(void **state)
 	rig_open_pair(&e[0], &e[1]);
 	rig_run_until(rig_all_ready, &all);
 	memset(data, 0x55, sizeof data);
+	kill(server, SIGSTOP);
 	do {
 		taken = path_send(e[0].path, data, sizeof data, 1200);
 		assert_true(taken % 1200 == 0);
 	} while (taken == sizeof data && ++rounds < 1000);
+	kill(server, SIGCONT);
 	assert_true(taken < sizeof data);
 	rig_run_until(rig_is_writable, &e[0]);
 	assert_true(path_send(e[0].path, data, 1200, 1200) == 1200);
