@@ -36,7 +36,7 @@ struct path_config {
 	const struct session *session; /* for stun and turn servers; must outlive it */
 	const char *turn_user;         /* NULL: the turn servers are not used */
 	const char *turn_password;
-	bool upnp;
+	bool upnp; /* ask for port mappings; costs a thread for each path */
 };
 
 /* One bundle of local candidates for the other side. */
@@ -59,8 +59,9 @@ struct path_callbacks {
 	/* It cannot work, or works no more. Called at most once; only path_free() may
 	 * follow. ${why} is one phrase. */
 	void (*failed)(void *arg, const char *why);
-	/* A datagram from the peer's address (unauthenticated: QUIC decides). The
-	 * bytes may be modified in place and are valid during the call. */
+	/* A datagram from the peer's address (unauthenticated: QUIC decides), perhaps
+	 * before ready(): the peer may be ahead. The bytes may be modified in place
+	 * and are valid during the call. */
 	void (*datagram)(void *arg, uint8_t *data, size_t len);
 	/* After path_send() took less than all: there is room again. */
 	void (*writable)(void *arg);
