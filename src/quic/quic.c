@@ -85,6 +85,8 @@ set_params(const struct quic *q, ngtcp2_settings *settings, ngtcp2_transport_par
 	params->initial_max_stream_data_bidi_local = QUIC_STREAM_WINDOW_INITIAL;
 	params->initial_max_stream_data_bidi_remote = QUIC_STREAM_WINDOW_INITIAL;
 	params->initial_max_streams_bidi = QUIC_STREAMS_MAX;
+	params->initial_max_streams_uni = q->cfg.uni_streams;
+	params->initial_max_stream_data_uni = QUIC_STREAM_WINDOW_INITIAL;
 	params->active_connection_id_limit = ACTIVE_CID_MAX;
 	params->max_ack_delay = MAX_ACK_DELAY_NS;
 }

@@ -110,6 +110,9 @@ struct quic_config {
 	uint32_t path;         /* the path of the first packet */
 	uint64_t idle_ns;      /* silence after which the connection is given up */
 	uint64_t keep_alive_ns; /* 0 for none */
+	unsigned uni_streams;  /* what the peer may open of unidirectional streams. Ours
+				  has no use for them; HTTP/3 insists. Their bytes are
+				  discarded. */
 };
 
 /* A client's first packet leaves with the first quic_flush() or quic_expire(), which

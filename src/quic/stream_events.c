@@ -19,7 +19,8 @@ notify(struct quic_stream *s)
 		return;
 	if (s->arg != NULL)
 		q->cb.stream_closed(s->arg, false);
-	if (!ngtcp2_conn_is_local_stream(q->conn, s->id))
+	if (ngtcp2_is_bidi_stream(s->id) &&
+	    !ngtcp2_conn_is_local_stream(q->conn, s->id))
 		ngtcp2_conn_extend_max_streams_bidi(q->conn, 1);
 	quic_stream_free(s);
 }
@@ -63,6 +64,8 @@ stream_open(ngtcp2_conn *conn, int64_t id, void *user)
 	/* A server has authenticated its client before it opens a stream; this one
 	 * overtook HANDSHAKE_DONE. */
 	quic_established(q);
+	if (!ngtcp2_is_bidi_stream(id))
+		return 0;
 	s->arg = q->ending ? NULL : q->cb.stream_opened(q->arg, s);
 	if (s->arg == NULL)
 		quic_stream_abort(s, QUIC_CODE_LIMIT);
