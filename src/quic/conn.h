@@ -64,8 +64,8 @@ struct quic {
 	bool tell_peer; /* with CONNECTION_CLOSE */
 	struct quic_end end;
 
-	uint32_t path;        /* of the first packet */
-	uint32_t new_path;    /* being validated, while ${migrating} */
+	uint32_t path;     /* of the first packet */
+	uint32_t new_path; /* being validated, while ${migrating} */
 	bool migrating;
 
 	struct quic_list list[QUIC_LISTS];
@@ -103,7 +103,7 @@ struct quic_stream {
 	bool was_reset; /* RESET_STREAM came */
 	bool stopped;   /* STOP_SENDING came */
 	bool stop_told;
-	bool over;      /* ngtcp2 has closed it */
+	bool over; /* ngtcp2 has closed it */
 };
 
 void quic_list_add(enum quic_list_name name, struct quic_stream *s);
@@ -119,8 +119,8 @@ void quic_established(struct quic *q);
 
 /* quic_end.c */
 /* End the connection when the call being served ends. The first reason stays. */
-void quic_end(struct quic *q, bool tell_peer, bool by_peer, bool application, uint64_t code,
-	      const char *text);
+void quic_end(struct quic *q, bool tell_peer, bool by_peer, bool application,
+	      uint64_t code, const char *text);
 /* The same, because ngtcp2 returned ${error}. */
 void quic_fail(struct quic *q, int error);
 /* Tell everybody that it is over. */

@@ -68,7 +68,8 @@ recv_stateless_reset(ngtcp2_conn *conn, const ngtcp2_pkt_stateless_reset *sr, vo
 /* Making a connection. */
 
 static void
-set_params(const struct quic *q, ngtcp2_settings *settings, ngtcp2_transport_params *params)
+set_params(const struct quic *q, ngtcp2_settings *settings,
+	   ngtcp2_transport_params *params)
 {
 	ngtcp2_settings_default(settings);
 	settings->cc_algo = NGTCP2_CC_ALGO_BBR2; /* what became BBR in ngtcp2 1.0 */
@@ -267,10 +268,10 @@ negotiate_version(struct quic *q, uint32_t path, const uint8_t *data, size_t len
 	    RAND_bytes(&unused, 1) != 1)
 		return;
 	n = ngtcp2_pkt_write_version_negotiation(answer, sizeof answer, unused, vc.scid,
-						 vc.scidlen, vc.dcid, vc.dcidlen, ours, 1);
+						 vc.scidlen, vc.dcid, vc.dcidlen, ours,
+						 1);
 	if (n > 0)
-		q->bytes_sent +=
-		    q->cb.send(q->arg, path, answer, (size_t)n, (size_t)n);
+		q->bytes_sent += q->cb.send(q->arg, path, answer, (size_t)n, (size_t)n);
 }
 
 /* A server's first packet. Whether there is a connection to read it. */

@@ -10,9 +10,9 @@
 /* Callbacks of TLS. */
 
 static const ngtcp2_crypto_level ngtcp2_level[] = {
-	[QUIC_LEVEL_INITIAL] = NGTCP2_CRYPTO_LEVEL_INITIAL,
-	[QUIC_LEVEL_HANDSHAKE] = NGTCP2_CRYPTO_LEVEL_HANDSHAKE,
-	[QUIC_LEVEL_APPLICATION] = NGTCP2_CRYPTO_LEVEL_APPLICATION,
+    [QUIC_LEVEL_INITIAL] = NGTCP2_CRYPTO_LEVEL_INITIAL,
+    [QUIC_LEVEL_HANDSHAKE] = NGTCP2_CRYPTO_LEVEL_HANDSHAKE,
+    [QUIC_LEVEL_APPLICATION] = NGTCP2_CRYPTO_LEVEL_APPLICATION,
 };
 
 static int
@@ -20,7 +20,8 @@ on_crypto(void *arg, enum quic_level level, const uint8_t *data, size_t len)
 {
 	struct quic *q = arg;
 
-	return ngtcp2_conn_submit_crypto_data(q->conn, ngtcp2_level[level], data, len) == 0
+	return ngtcp2_conn_submit_crypto_data(q->conn, ngtcp2_level[level], data, len) ==
+		       0
 		   ? 0
 		   : -1;
 }
@@ -56,10 +57,10 @@ int
 quic_crypto_start(struct quic *q, const ngtcp2_cid *scid, struct err *err)
 {
 	static const struct quic_tls_callbacks cb = {
-		.crypto = on_crypto,
-		.secret = on_secret,
-		.params = on_params,
-		.alert = on_alert,
+	    .crypto = on_crypto,
+	    .secret = on_secret,
+	    .params = on_params,
+	    .alert = on_alert,
 	};
 	ngtcp2_transport_params params = *ngtcp2_conn_get_local_transport_params(q->conn);
 	uint8_t encoded[PARAMS_MAX];
@@ -76,7 +77,8 @@ quic_crypto_start(struct quic *q, const ngtcp2_cid *scid, struct err *err)
 			  : NGTCP2_TRANSPORT_PARAMS_TYPE_CLIENT_HELLO,
 	    &params);
 	if (len < 0)
-		return err_set(err, "transport parameters: %s", ngtcp2_strerror((int)len));
+		return err_set(err, "transport parameters: %s",
+			       ngtcp2_strerror((int)len));
 	q->tls = quic_tls_new(q->cfg.ssl_ctx, q->cfg.server, &q->cfg.peer, encoded,
 			      (size_t)len, &cb, q, err);
 	return q->tls != NULL ? 0 : -1;
@@ -136,7 +138,8 @@ recv_crypto_data(ngtcp2_conn *conn, ngtcp2_crypto_level level, uint64_t offset,
 
 /* Another version than 1 was never offered. */
 static int
-version_negotiation(ngtcp2_conn *conn, uint32_t version, const ngtcp2_cid *dcid, void *user)
+version_negotiation(ngtcp2_conn *conn, uint32_t version, const ngtcp2_cid *dcid,
+		    void *user)
 {
 	(void)conn;
 	(void)version;

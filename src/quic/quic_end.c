@@ -27,12 +27,11 @@ end_by_peer(struct quic *q)
 
 	if (q->stateless_reset) {
 		quic_end(q, false, true, false, NGTCP2_NO_ERROR,
-			"the peer does not know this connection any more");
+			 "the peer does not know this connection any more");
 		return;
 	}
 	ngtcp2_conn_get_connection_close_error(q->conn, &e);
-	application =
-	    e.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
+	application = e.type == NGTCP2_CONNECTION_CLOSE_ERROR_CODE_TYPE_APPLICATION;
 	log_clean(reason, sizeof reason, e.reason, e.reasonlen);
 	if (!application && e.error_code >= NGTCP2_CRYPTO_ERROR &&
 	    e.error_code <= (NGTCP2_CRYPTO_ERROR | 0xff))
@@ -53,8 +52,8 @@ end_by_tls(struct quic *q)
 	uint8_t alert = ngtcp2_conn_get_tls_alert(q->conn);
 
 	quic_end(q, true, false, false,
-		NGTCP2_CRYPTO_ERROR | (alert != 0 ? alert : SSL_AD_INTERNAL_ERROR),
-		why[0] != '\0' ? why : "the TLS handshake failed");
+		 NGTCP2_CRYPTO_ERROR | (alert != 0 ? alert : SSL_AD_INTERNAL_ERROR),
+		 why[0] != '\0' ? why : "the TLS handshake failed");
 }
 
 void
@@ -71,25 +70,25 @@ quic_fail(struct quic *q, int error)
 		return;
 	case NGTCP2_ERR_IDLE_CLOSE:
 		quic_end(q, false, false, false, NGTCP2_NO_ERROR,
-			"nothing was heard from the peer for too long");
+			 "nothing was heard from the peer for too long");
 		return;
 	case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
 		quic_end(q, false, false, false, NGTCP2_NO_ERROR,
-			"the peer did not complete the handshake in time");
+			 "the peer did not complete the handshake in time");
 		return;
 	case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
 		quic_end(q, false, true, false, NGTCP2_NO_ERROR,
-			"the peer does not speak version 1 of QUIC");
+			 "the peer does not speak version 1 of QUIC");
 		return;
 	case NGTCP2_ERR_CALLBACK_FAILURE:
 	case NGTCP2_ERR_NOMEM:
 		quic_end(q, true, false, false, NGTCP2_INTERNAL_ERROR,
-			"out of memory, or of randomness");
+			 "out of memory, or of randomness");
 		return;
 	default:
 		snprintf(text, sizeof text, "QUIC: %s", ngtcp2_strerror(error));
 		quic_end(q, true, false, false,
-			ngtcp2_err_infer_quic_transport_error_code(error), text);
+			 ngtcp2_err_infer_quic_transport_error_code(error), text);
 	}
 }
 

@@ -6,9 +6,9 @@
 
 /* RFC 9001, 6.6: packets that may be sealed with one key, and forgeries after which it
  * must not be used any more. */
-#define GCM_SEAL_MAX    (1ULL << 23)
-#define GCM_OPEN_FAIL   (1ULL << 52)
-#define CHACHA_SEAL_MAX (1ULL << 62)
+#define GCM_SEAL_MAX     (1ULL << 23)
+#define GCM_OPEN_FAIL    (1ULL << 52)
+#define CHACHA_SEAL_MAX  (1ULL << 62)
 #define CHACHA_OPEN_FAIL (1ULL << 36)
 
 /* What ngtcp2 keeps as the context of an AEAD key. */
@@ -125,8 +125,9 @@ quic_keys_initial(struct quic *q, const ngtcp2_cid *dcid)
 	if (keys_make(&tx, q, QUIC_AES_128_GCM, q->cfg.server ? server : client, 32, true,
 		      false) < 0)
 		goto err2;
-	if (ngtcp2_conn_install_initial_key(q->conn, &rx.aead, rx.iv, &rx.header, &tx.aead,
-					    tx.iv, &tx.header, sizeof rx.iv) != 0)
+	if (ngtcp2_conn_install_initial_key(q->conn, &rx.aead, rx.iv, &rx.header,
+					    &tx.aead, tx.iv, &tx.header,
+					    sizeof rx.iv) != 0)
 		goto err3;
 	return 0;
 err3:
@@ -154,11 +155,13 @@ quic_keys_install(struct quic *q, enum quic_level level, bool write,
 		return -1;
 	if (level == QUIC_LEVEL_HANDSHAKE)
 		rv = (write ? ngtcp2_conn_install_tx_handshake_key
-			    : ngtcp2_conn_install_rx_handshake_key)(
-		    q->conn, &k.aead, k.iv, sizeof k.iv, &k.header);
+			    : ngtcp2_conn_install_rx_handshake_key)(q->conn, &k.aead,
+								    k.iv, sizeof k.iv,
+								    &k.header);
 	else
-		rv = (write ? ngtcp2_conn_install_tx_key : ngtcp2_conn_install_rx_key)(
-		    q->conn, secret, len, &k.aead, k.iv, sizeof k.iv, &k.header);
+		rv = (write ? ngtcp2_conn_install_tx_key
+			    : ngtcp2_conn_install_rx_key)(q->conn, secret, len, &k.aead,
+							  k.iv, sizeof k.iv, &k.header);
 	if (rv != 0) {
 		keys_free(&k);
 		return -1;
@@ -200,8 +203,8 @@ decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_
 }
 
 static int
-hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp, const ngtcp2_crypto_cipher_ctx *ctx,
-	const uint8_t *sample)
+hp_mask(uint8_t *dest, const ngtcp2_crypto_cipher *hp,
+	const ngtcp2_crypto_cipher_ctx *ctx, const uint8_t *sample)
 {
 	(void)hp;
 	return protect_header_mask(ctx->native_handle, dest, sample) == 0

@@ -87,8 +87,9 @@ quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns)
 	/* Either answers what is being validated, if anything, with ABORTED. The
 	 * immediate variant does not wait for the new path's validation, and both
 	 * ends start with a fresh congestion window. */
-	rv = (path_is_dead(q) ? ngtcp2_conn_initiate_immediate_migration
-			 : ngtcp2_conn_initiate_migration)(q->conn, &ps.path, now_ns);
+	rv =
+	    (path_is_dead(q) ? ngtcp2_conn_initiate_immediate_migration
+			     : ngtcp2_conn_initiate_migration)(q->conn, &ps.path, now_ns);
 	if (rv == 0) {
 		q->migrating = true;
 		q->new_path = path;

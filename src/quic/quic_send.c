@@ -53,7 +53,8 @@ batch_add(struct quic_batch *b, uint32_t path, size_t len)
 {
 	struct train *t = b->n > 0 ? &b->train[b->n - 1] : NULL;
 
-	if (t == NULL || t->path != path || len > t->segment || t->len % t->segment != 0) {
+	if (t == NULL || t->path != path || len > t->segment ||
+	    t->len % t->segment != 0) {
 		t = &b->train[b->n++];
 		*t = (struct train){.path = path, .segment = len};
 	}
@@ -70,8 +71,8 @@ batch_send(struct quic *q, struct quic_batch *b)
 
 	for (; b->first < b->n; b->first++) {
 		t = &b->train[b->first];
-		taken = q->cb.send(q->arg, t->path, b->data + b->offset, t->len,
-				   t->segment);
+		taken =
+		    q->cb.send(q->arg, t->path, b->data + b->offset, t->len, t->segment);
 		q->bytes_sent += taken;
 		b->offset += taken;
 		t->len -= taken;
@@ -224,10 +225,11 @@ close_error(const struct quic *q, ngtcp2_connection_close_error *e)
 
 	ngtcp2_connection_close_error_default(e);
 	if (q->end.application)
-		ngtcp2_connection_close_error_set_application_error(
-		    e, q->end.code, text, strlen(q->end.text));
+		ngtcp2_connection_close_error_set_application_error(e, q->end.code, text,
+								    strlen(q->end.text));
 	else /* What exactly failed is for our log, not for a stranger. */
-		ngtcp2_connection_close_error_set_transport_error(e, q->end.code, NULL, 0);
+		ngtcp2_connection_close_error_set_transport_error(e, q->end.code, NULL,
+								  0);
 }
 
 void

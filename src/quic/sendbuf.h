@@ -36,7 +36,7 @@ struct sendbuf {
 	struct sendbuf_chunk *spare;  /* reserved behind tail, nothing in it yet */
 	size_t head_offset;
 	size_t cursor_offset;
-	size_t len;    /* unacknowledged, sent or not */
+	size_t len; /* unacknowledged, sent or not */
 	size_t unsent;
 };
 

@@ -318,4 +318,3 @@ quic_streams_free(struct quic *q)
 	while ((s = q->list[QUIC_LIST_ALL].first) != NULL)
 		quic_stream_free(s);
 }
-

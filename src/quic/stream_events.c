@@ -19,8 +19,7 @@ notify(struct quic_stream *s)
 		return;
 	if (s->arg != NULL)
 		q->cb.stream_closed(s->arg, false);
-	if (ngtcp2_is_bidi_stream(s->id) &&
-	    !ngtcp2_conn_is_local_stream(q->conn, s->id))
+	if (ngtcp2_is_bidi_stream(s->id) && !ngtcp2_conn_is_local_stream(q->conn, s->id))
 		ngtcp2_conn_extend_max_streams_bidi(q->conn, 1);
 	quic_stream_free(s);
 }
@@ -100,8 +99,8 @@ recv_stream_data(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t offset,
 }
 
 static int
-acked_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t len, void *user,
-		  void *stream_user)
+acked_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t offset, uint64_t len,
+		  void *user, void *stream_user)
 {
 	struct quic *q = user;
 	struct quic_stream *s = stream_user;
@@ -156,8 +155,8 @@ stream_close(ngtcp2_conn *conn, uint32_t flags, int64_t id, uint64_t code, void 
 }
 
 static int
-stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, uint64_t code, void *user,
-	     void *stream_user)
+stream_reset(ngtcp2_conn *conn, int64_t id, uint64_t final_size, uint64_t code,
+	     void *user, void *stream_user)
 {
 	struct quic *q = user;
 	struct quic_stream *s = stream_user;

@@ -23,10 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const uint8_t *tamper;
 static size_t tamper_len;
 
-int __real_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
-			const uint8_t *nonce, const uint8_t *aad, size_t aad_len);
-int __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
-			const uint8_t *nonce, const uint8_t *aad, size_t aad_len);
+int __real_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
+			size_t len, const uint8_t *nonce, const uint8_t *aad,
+			size_t aad_len);
+int __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
+			size_t len, const uint8_t *nonce, const uint8_t *aad,
+			size_t aad_len);
 
 int
 __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
@@ -48,7 +50,8 @@ static void
 make_initial(uint8_t packet[INITIAL_BYTES], uint8_t number, const uint8_t *frames,
 	     size_t len)
 {
-	const size_t payload = INITIAL_BYTES - HEADER_BYTES - PN_BYTES - PROTECT_TAG_BYTES;
+	const size_t payload =
+	    INITIAL_BYTES - HEADER_BYTES - PN_BYTES - PROTECT_TAG_BYTES;
 	const uint8_t cid[CID_BYTES] = "fuzzfuz";
 	uint8_t secret[32], other[32], mask[5], nonce[PROTECT_IV_BYTES];
 	uint8_t *pn = packet + HEADER_BYTES;

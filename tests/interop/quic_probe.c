@@ -29,10 +29,10 @@
 #define H3_NO_ERROR 0x100
 
 /* GET https://localhost/probe, in fields of QPACK's static table (RFC 9204, A). */
-static const uint8_t request[] = {H3_HEADERS, 23,  0,        0,   0xc0 | 17, 0xc0 | 23, 0x50,
-				  9,          'l', 'o',      'c', 'a',       'l',       'h',
-				  'o',        's', 't',      0x51, 6,        '/',       'p',
-				  'r',        'o', 'b',      'e'};
+static const uint8_t request[] = {H3_HEADERS, 23,  0,   0,    0xc0 | 17, 0xc0 | 23, 0x50,
+				  9,          'l', 'o', 'c',  'a',       'l',       'h',
+				  'o',        's', 't', 0x51, 6,         '/',       'p',
+				  'r',        'o', 'b', 'e'};
 /* :status 200 */
 static const uint8_t ok[] = {H3_HEADERS, 3, 0, 0, 0xc0 | 25};
 
@@ -147,8 +147,8 @@ begin_answer(struct exchange *x)
 {
 	size_t len = x->p->body_len;
 	/* A variable-length integer of four bytes (RFC 9000, 16). */
-	const uint8_t frame[] = {H3_DATA, (uint8_t)(0x80 | len >> 24), (uint8_t)(len >> 16),
-				 (uint8_t)(len >> 8), (uint8_t)len};
+	const uint8_t frame[] = {H3_DATA, (uint8_t)(0x80 | len >> 24),
+				 (uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len};
 
 	x->answering = true;
 	x->p->requests++;
@@ -403,7 +403,8 @@ main(int argc, char **argv)
 	}
 	if ((p.body = malloc(BODY_MAX)) == NULL ||
 	    (p.server && read_body(&p, argv[5]) < 0) ||
-	    open_socket(&p, p.server ? "127.0.0.1" : argv[2], argv[p.server ? 2 : 3]) < 0) {
+	    open_socket(&p, p.server ? "127.0.0.1" : argv[2], argv[p.server ? 2 : 3]) <
+		0) {
 		perror("quic_probe");
 		free(p.body);
 		return 1;

@@ -257,18 +257,18 @@ on_migrated(void *arg, uint32_t path, bool ok)
 }
 
 static const struct quic_callbacks callbacks = {
-	.send = on_send,
-	.timer = on_timer,
-	.established = on_established,
-	.ended = on_ended,
-	.stream_opened = on_stream_opened,
-	.stream_data = on_stream_data,
-	.stream_writable = on_stream_writable,
-	.stream_sent = on_stream_sent,
-	.stream_reset = on_stream_reset,
-	.stream_stopped = on_stream_stopped,
-	.stream_closed = on_stream_closed,
-	.migrated = on_migrated,
+    .send = on_send,
+    .timer = on_timer,
+    .established = on_established,
+    .ended = on_ended,
+    .stream_opened = on_stream_opened,
+    .stream_data = on_stream_data,
+    .stream_writable = on_stream_writable,
+    .stream_sent = on_stream_sent,
+    .stream_reset = on_stream_reset,
+    .stream_stopped = on_stream_stopped,
+    .stream_closed = on_stream_closed,
+    .migrated = on_migrated,
 };
 
 /* A client that offers the protocol and has nothing to show. */
@@ -303,9 +303,10 @@ rig_init(struct rig *r, const struct rig_options *o)
 		if (i == 0 && o->no_certificate)
 			r->ctx[i] = bare_ssl_ctx();
 		else
-			r->ctx[i] = cert_ssl_ctx(
-			    r->id[i], i == 1,
-			    o->alpn[i] != NULL ? o->alpn[i] : "mpcproxy/1", &err);
+			r->ctx[i] =
+			    cert_ssl_ctx(r->id[i], i == 1,
+					 o->alpn[i] != NULL ? o->alpn[i] : "mpcproxy/1",
+					 &err);
 		if (r->ctx[i] == NULL)
 			return -1;
 	}
@@ -316,13 +317,11 @@ rig_init(struct rig *r, const struct rig_options *o)
 		memset(&cfg, 0, sizeof cfg);
 		cfg.server = i == 1;
 		cfg.ssl_ctx = r->ctx[i];
-		cfg.peer =
-		    *identity_pubkey(o->wrong_key[!i] ? stranger : r->id[!i]);
+		cfg.peer = *identity_pubkey(o->wrong_key[!i] ? stranger : r->id[!i]);
 		cfg.path = 1;
 		cfg.idle_ns = o->idle_ns > 0 ? o->idle_ns : 60 * NS_PER_S;
 		cfg.keep_alive_ns = o->keep_alive_ns;
-		r->end[i].q =
-		    quic_new(&cfg, &callbacks, &r->end[i], r->net.now_ns, &err);
+		r->end[i].q = quic_new(&cfg, &callbacks, &r->end[i], r->net.now_ns, &err);
 		if (r->end[i].q == NULL)
 			return -1;
 	}

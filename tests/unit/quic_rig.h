@@ -26,7 +26,7 @@ struct flow {
 	bool keep_open; /* no FIN after ${to_send} */
 	bool stall;     /* consume nothing */
 	bool finished;
-	bool fin;      /* received */
+	bool fin; /* received */
 	bool corrupt;
 	bool sent, reset, stopped, closed, lost;
 };
@@ -40,7 +40,7 @@ struct rig_end {
 	struct quic_end why;
 	uint32_t migrated_path;
 	unsigned migrated_ok, migrated_failed;
-	size_t path_room;    /* what the path still takes; SIZE_MAX: everything */
+	size_t path_room; /* what the path still takes; SIZE_MAX: everything */
 	uint64_t datagrams, trains;
 	/* What the owners of streams that the peer opens do. */
 	uint64_t reply_bytes;
@@ -59,10 +59,10 @@ struct rig {
 struct rig_options {
 	uint64_t seed;
 	struct sim_path path;
-	const char *alpn[2];      /* NULL: "mpcproxy/1" */
-	bool wrong_key[2];        /* the other end expects somebody else's key */
-	bool no_certificate;      /* the client shows none */
-	uint64_t idle_ns;         /* 0: 60 s */
+	const char *alpn[2]; /* NULL: "mpcproxy/1" */
+	bool wrong_key[2];   /* the other end expects somebody else's key */
+	bool no_certificate; /* the client shows none */
+	uint64_t idle_ns;    /* 0: 60 s */
 	uint64_t keep_alive_ns;
 };
 
@@ -75,9 +75,9 @@ void rig_free(struct rig *r);
 /* Run until ${done} says so, or for ${limit_ns} of simulated time; whether it did. */
 bool rig_run(struct rig *r, bool (*done)(struct rig *r), uint64_t limit_ns);
 
-bool rig_established(struct rig *r); /* both */
-bool rig_ended(struct rig *r);       /* both */
-bool rig_quiet(struct rig *r);       /* nothing is under way */
+bool rig_established(struct rig *r);  /* both */
+bool rig_ended(struct rig *r);        /* both */
+bool rig_quiet(struct rig *r);        /* nothing is under way */
 bool rig_flows_closed(struct rig *r); /* all, at both ends */
 bool rig_never(struct rig *r);
 

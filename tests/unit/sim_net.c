@@ -87,8 +87,9 @@ sim_net_send(struct sim_net *net, int end, uint32_t path, const uint8_t *data, s
 		return;
 	}
 	if (p->rate > 0) {
-		if (p->queue_bytes > 0 && (start - net->now_ns) * p->rate / NS_PER_SECOND +
-						  len > p->queue_bytes) {
+		if (p->queue_bytes > 0 &&
+		    (start - net->now_ns) * p->rate / NS_PER_SECOND + len >
+			p->queue_bytes) {
 			net->lost++;
 			return;
 		}

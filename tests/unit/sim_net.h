@@ -13,11 +13,11 @@
 #define SIM_PATHS 64
 
 struct sim_path {
-	uint64_t delay_ns; /* one way */
-	uint64_t rate;     /* bytes per second, each way; 0: no limit */
+	uint64_t delay_ns;  /* one way */
+	uint64_t rate;      /* bytes per second, each way; 0: no limit */
 	size_t queue_bytes; /* what waits for the rate at most; 0: no limit */
 	unsigned loss_ppm;
-	unsigned reorder_ppm;   /* delayed by half the delay more */
+	unsigned reorder_ppm; /* delayed by half the delay more */
 	unsigned duplicate_ppm;
 	bool dead; /* swallows everything */
 };

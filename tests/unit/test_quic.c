@@ -12,8 +12,9 @@
 /* RFC 9001, 4.8 */
 #define CRYPTO_ERROR 0x100
 
-static const struct sim_path wan = {
-    .delay_ns = 25 * NS_PER_MS, .rate = 12500000, .queue_bytes = 1000000};
+static const struct sim_path wan = {.delay_ns = 25 * NS_PER_MS,
+				    .rate = 12500000,
+				    .queue_bytes = 1000000};
 
 static void
 test_handshake_and_close(void **state)

@@ -7,8 +7,9 @@
 
 #include "quic_rig.h"
 
-static const struct sim_path wan = {
-    .delay_ns = 25 * NS_PER_MS, .rate = 12500000, .queue_bytes = 1000000};
+static const struct sim_path wan = {.delay_ns = 25 * NS_PER_MS,
+				    .rate = 12500000,
+				    .queue_bytes = 1000000};
 
 static bool
 moved(struct rig *r)
@@ -216,8 +217,9 @@ flowing(struct rig *r)
 static void
 test_move_after_an_outage(void **state)
 {
-	struct rig_options o = {
-	    .path = wan, .idle_ns = 120 * NS_PER_S, .keep_alive_ns = 2 * NS_PER_S};
+	struct rig_options o = {.path = wan,
+				.idle_ns = 120 * NS_PER_S,
+				.keep_alive_ns = 2 * NS_PER_S};
 	uint64_t t;
 	struct rig r;
 

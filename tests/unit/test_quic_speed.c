@@ -10,8 +10,9 @@
 /* Simulated time is exact, so these figures are the same on every machine; the bounds
  * are far from them and catch a collapse, not a change. */
 
-static const struct sim_path wan = {
-    .delay_ns = 25 * NS_PER_MS, .rate = 12500000, .queue_bytes = 1000000};
+static const struct sim_path wan = {.delay_ns = 25 * NS_PER_MS,
+				    .rate = 12500000,
+				    .queue_bytes = 1000000};
 
 static void
 test_throughput(void **state)

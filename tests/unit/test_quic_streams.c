@@ -8,8 +8,9 @@
 
 #include "quic_rig.h"
 
-static const struct sim_path wan = {
-    .delay_ns = 25 * NS_PER_MS, .rate = 12500000, .queue_bytes = 1000000};
+static const struct sim_path wan = {.delay_ns = 25 * NS_PER_MS,
+				    .rate = 12500000,
+				    .queue_bytes = 1000000};
 
 static const struct sim_path bad_wan = {.delay_ns = 25 * NS_PER_MS,
 					.rate = 12500000,

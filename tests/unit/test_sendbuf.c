@@ -18,7 +18,8 @@ put(struct sendbuf *b, uint64_t offset, size_t len)
 
 	for (int i = 0; i < cnt; i++)
 		for (size_t k = 0; k < iov[i].iov_len; k++, n++)
-			((uint8_t *)iov[i].iov_base)[k] = (uint8_t)((offset + n) * 7 >> 2);
+			((uint8_t *)iov[i].iov_base)[k] =
+			    (uint8_t)((offset + n) * 7 >> 2);
 	assert_int_equal(n, len);
 	sendbuf_commit(b, len);
 }
