@@ -1,11 +1,23 @@
 /*
- * Measures one TCP connection to a server of its own kind, directly or through
- * whatever carries it there:
+ * Measures TCP connections to a server of its own kind, directly or through whatever
+ * carries them there:
  *
- *   tcp_bench server PORT              serve until killed
- *   tcp_bench latency PORT ROUNDS      64-byte ping-pong: p50 and p99 in microseconds
- *   tcp_bench throughput PORT MBYTES   one way, until the far end has it all: Mbit/s
+ *   tcp_bench server ADDRESS PORT
+ *       serve until killed
+ *   tcp_bench latency ADDRESS PORT ROUNDS
+ *       64-byte ping-pong: p50 and p99 in microseconds
+ *   tcp_bench throughput ADDRESS PORT STREAMS SKIP_MS MS
+ *       from the server, as received between SKIP_MS and SKIP_MS + MS after connecting:
+ *       Mbit/s, Jain's index of the streams' shares, how many milliseconds after
+ *       connecting the first 2 MB were there, and all bytes received
+ *   tcp_bench streams ADDRESS PORT STREAMS
+ *       open them all, then one echo on each: milliseconds until all have answered;
+ *       they stay open until standard input ends
  */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,20 +25,29 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #define MESSAGE_BYTES 64
 #define CHUNK_BYTES   (256 * 1024)
-#define WARM_UP       200 /* round trips that are not counted */
-#define ROUNDS_MAX    10000000
+#define FIRST_BYTES   2000000 /* as large as MPyC's frames get */
+#define WARM_UP       20      /* round trips that are not counted */
+#define ROUNDS_MAX    1000000
+#define STREAMS_MAX   64
+#define MANY_MAX      10000
+#define BACKLOG       1024
+#define PATIENCE_MS   30000 /* without a byte: whatever carries it has failed */
 
 /* The first byte of a connection says what it is for. */
-#define MODE_ECHO 'e'
-#define MODE_SINK 's'
+#define MODE_ECHO   'e'
+#define MODE_SOURCE 's'
 
-static void
+static char chunk[CHUNK_BYTES];
+
+static _Noreturn void
 die(const char *what)
 {
 	perror(what);
@@ -43,12 +64,15 @@ now_us(void)
 }
 
 static struct sockaddr_in
-loopback(unsigned long port)
+address(const char *host, const char *port)
 {
-	struct sockaddr_in sin = {.sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in sin = {.sin_family = AF_INET};
 
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sin.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	if (inet_pton(AF_INET, host, &sin.sin_addr) != 1) {
+		fprintf(stderr, "%s: not an IPv4 address\n", host);
+		exit(2);
+	}
 	return sin;
 }
 
@@ -90,55 +114,67 @@ read_all(int fd, char *p, size_t len)
 	}
 }
 
+/* In a process of its own, until the client has gone. */
 static void
 serve_connection(int fd)
 {
-	static char buf[CHUNK_BYTES];
-	uint64_t total = 0;
 	ssize_t n;
 	char mode;
 
 	no_delay(fd);
-	read_all(fd, &mode, 1);
-	while ((n = read(fd, buf, sizeof buf)) > 0) {
-		total += (uint64_t)n;
-		if (mode == MODE_ECHO)
-			write_all(fd, buf, (size_t)n);
+	if (read(fd, &mode, 1) != 1)
+		return;
+	if (mode == MODE_SOURCE) {
+		while (send(fd, chunk, sizeof chunk, MSG_NOSIGNAL) > 0)
+			continue;
+		return;
 	}
-	if (mode == MODE_SINK)
-		write_all(fd, (const char *)&total, sizeof total);
+	while ((n = read(fd, chunk, sizeof chunk)) > 0)
+		if (send(fd, chunk, (size_t)n, MSG_NOSIGNAL) != n)
+			return;
 }
 
 static _Noreturn void
-serve(unsigned long port)
+serve(const char *host, const char *port)
 {
-	struct sockaddr_in sin = loopback(port);
+	struct sockaddr_in sin = address(host, port);
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+	pid_t pid;
 
+	signal(SIGCHLD, SIG_IGN);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&sin, sizeof sin) != 0 || listen(fd, 8) != 0)
+	if (bind(fd, (struct sockaddr *)&sin, sizeof sin) != 0 || listen(fd, BACKLOG) != 0)
 		die("listen");
-	printf("serving on %lu\n", port);
+	printf("serving on %s\n", port);
 	fflush(stdout);
 	for (;;) {
 		int c = accept(fd, NULL, NULL);
 
 		if (c < 0)
 			die("accept");
-		serve_connection(c);
+		pid = fork();
+		if (pid < 0)
+			die("fork");
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			serve_connection(c);
+			_exit(0);
+		}
 		close(c);
 	}
 }
 
 static int
-dial(unsigned long port, char mode)
+dial(const char *host, const char *port, char mode)
 {
-	struct sockaddr_in sin = loopback(port);
+	struct sockaddr_in sin = address(host, port);
+	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (connect(fd, (struct sockaddr *)&sin, sizeof sin) != 0)
 		die("connect");
 	no_delay(fd);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	write_all(fd, &mode, 1);
 	return fd;
 }
@@ -152,11 +188,11 @@ compare(const void *a, const void *b)
 }
 
 static int
-latency(unsigned long port, unsigned long rounds)
+latency(const char *host, const char *port, unsigned long rounds)
 {
 	double *us = calloc(rounds, sizeof *us);
 	char message[MESSAGE_BYTES] = {0};
-	int fd = dial(port, MODE_ECHO);
+	int fd = dial(host, port, MODE_ECHO);
 
 	if (us == NULL)
 		die("calloc");
@@ -175,48 +211,114 @@ latency(unsigned long port, unsigned long rounds)
 	return 0;
 }
 
-static int
-throughput(unsigned long port, unsigned long mbytes)
+/* What each stream has brought, all together and in the time that counts. */
+struct shares {
+	struct pollfd fds[STREAMS_MAX];
+	uint64_t counted[STREAMS_MAX];
+	unsigned long n;
+	uint64_t total;
+};
+
+/* Read what is there from every stream. */
+static void
+collect(struct shares *s, bool counts)
 {
-	static char buf[CHUNK_BYTES];
-	uint64_t total = (uint64_t)mbytes * 1000 * 1000, arrived;
-	int fd = dial(port, MODE_SINK);
+	ssize_t n;
+
+	if (poll(s->fds, (nfds_t)s->n, PATIENCE_MS) <= 0) {
+		fprintf(stderr, "nothing has come for %d s\n", PATIENCE_MS / 1000);
+		exit(1);
+	}
+	for (unsigned long i = 0; i < s->n; i++) {
+		if (s->fds[i].revents == 0)
+			continue;
+		n = recv(s->fds[i].fd, chunk, sizeof chunk, MSG_DONTWAIT);
+		if (n == 0 || (n < 0 && errno != EAGAIN)) {
+			fprintf(stderr, "stream %lu has ended early\n", i);
+			exit(1);
+		}
+		if (n < 0)
+			continue;
+		s->total += (uint64_t)n;
+		if (counts)
+			s->counted[i] += (uint64_t)n;
+	}
+}
+
+static int
+throughput(const char *host, const char *port, unsigned long streams, double skip_ms,
+	   double ms)
+{
+	static struct shares s;
+	double start = now_us(), first_ms = 0, now, from = 0, to = 0, sum = 0, squares = 0;
+
+	for (s.n = 0; s.n < streams; s.n++)
+		s.fds[s.n] = (struct pollfd){.fd = dial(host, port, MODE_SOURCE),
+					     .events = POLLIN};
+	do {
+		now = (now_us() - start) / 1e3;
+		collect(&s, now >= skip_ms);
+		to = (now_us() - start) / 1e3;
+		if (from == 0 && to >= skip_ms)
+			from = to;
+		if (first_ms == 0 && s.total >= FIRST_BYTES)
+			first_ms = to;
+	} while (to < skip_ms + ms || first_ms == 0);
+	for (unsigned long i = 0; i < streams; i++) {
+		sum += (double)s.counted[i];
+		squares += (double)s.counted[i] * (double)s.counted[i];
+	}
+	printf("%.2f %.3f %.1f %llu\n", sum * 8 / 1e3 / (to - from),
+	       squares > 0 ? sum * sum / ((double)streams * squares) : 0, first_ms,
+	       (unsigned long long)s.total);
+	return 0;
+}
+
+static int
+many(const char *host, const char *port, unsigned long streams)
+{
+	int *fd = calloc(streams, sizeof *fd);
+	char message[MESSAGE_BYTES] = {0};
 	double start = now_us();
+	unsigned long i;
 
-	for (uint64_t left = total; left > 0;) {
-		size_t n = left < sizeof buf ? (size_t)left : sizeof buf;
-
-		write_all(fd, buf, n);
-		left -= n;
-	}
-	shutdown(fd, SHUT_WR);
-	read_all(fd, (char *)&arrived, sizeof arrived);
-	if (arrived != total) {
-		fprintf(stderr, "%llu bytes have arrived instead of %llu\n",
-			(unsigned long long)arrived, (unsigned long long)total);
-		return 1;
-	}
-	printf("%.0f\n", (double)total * 8 / (now_us() - start));
-	close(fd);
+	if (fd == NULL)
+		die("calloc");
+	for (i = 0; i < streams; i++)
+		fd[i] = dial(host, port, MODE_ECHO);
+	for (i = 0; i < streams; i++)
+		write_all(fd[i], message, sizeof message);
+	for (i = 0; i < streams; i++)
+		read_all(fd[i], message, sizeof message);
+	printf("%.1f\n", (now_us() - start) / 1e3);
+	fflush(stdout);
+	while (read(STDIN_FILENO, message, sizeof message) > 0)
+		continue;
+	for (i = 0; i < streams; i++)
+		close(fd[i]);
+	free(fd);
 	return 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *what = argc > 1 ? argv[1] : "";
-	unsigned long port = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
-	unsigned long amount = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+	const char *what = argc > 3 ? argv[1] : "";
+	unsigned long amount = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
 
-	if (argc == 3 && strcmp(what, "server") == 0)
-		serve(port);
-	if (argc == 4 && amount > 0 && amount <= ROUNDS_MAX) {
-		if (strcmp(what, "latency") == 0)
-			return latency(port, amount);
-		if (strcmp(what, "throughput") == 0)
-			return throughput(port, amount);
-	}
-	fprintf(stderr, "usage: tcp_bench server PORT | latency PORT ROUNDS | "
-			"throughput PORT MBYTES\n");
+	if (argc == 4 && strcmp(what, "server") == 0)
+		serve(argv[2], argv[3]);
+	if (argc == 5 && strcmp(what, "latency") == 0 && amount > 0 && amount <= ROUNDS_MAX)
+		return latency(argv[2], argv[3], amount);
+	if (argc == 5 && strcmp(what, "streams") == 0 && amount > 0 && amount <= MANY_MAX)
+		return many(argv[2], argv[3], amount);
+	if (argc == 7 && strcmp(what, "throughput") == 0 && amount > 0 &&
+	    amount <= STREAMS_MAX)
+		return throughput(argv[2], argv[3], amount, strtod(argv[5], NULL),
+				  strtod(argv[6], NULL));
+	fprintf(stderr, "usage: tcp_bench server ADDRESS PORT\n"
+			"       tcp_bench latency ADDRESS PORT ROUNDS\n"
+			"       tcp_bench throughput ADDRESS PORT STREAMS SKIP_MS MS\n"
+			"       tcp_bench streams ADDRESS PORT STREAMS\n");
 	return 2;
 }
