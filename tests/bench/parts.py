@@ -317,7 +317,7 @@ def mpyc_run(bench, network, n, program, hosts):
         for process in processes:
             process.popen.wait(180)
             if process.popen.returncode != 0:
-                raise Failed(f"{program[0]}: {process.text()[-300:]}")
+                raise Failed(f"{program[0]}: {process.text().strip().splitlines()[-1]}")
     except subprocess.TimeoutExpired as exc:
         raise Failed(f"{' '.join(program)}: not within 180 s") from exc
     finally:
@@ -326,7 +326,7 @@ def mpyc_run(bench, network, n, program, hosts):
     match = re.search(r"elapsed time: (?:(\d+) days?, )?(\d+):(\d+):([0-9.]+)",
                       processes[0].text())
     if match is None:
-        raise Failed(f"{program[0]} does not say how long it took")
+        raise Failed(f"{program[0]} did not say how long it took")
     days, hours, minutes, seconds = match.groups()
     return (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + float(seconds)
 

@@ -143,7 +143,8 @@ serve(const char *host, const char *port)
 
 	signal(SIGCHLD, SIG_IGN);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-	if (bind(fd, (struct sockaddr *)&sin, sizeof sin) != 0 || listen(fd, BACKLOG) != 0)
+	if (bind(fd, (struct sockaddr *)&sin, sizeof sin) != 0 ||
+	    listen(fd, BACKLOG) != 0)
 		die("listen");
 	printf("serving on %s\n", port);
 	fflush(stdout);
@@ -250,7 +251,8 @@ throughput(const char *host, const char *port, unsigned long streams, double ski
 	   double ms)
 {
 	static struct shares s;
-	double start = now_us(), first_ms = 0, now, from = 0, to = 0, sum = 0, squares = 0;
+	double start = now_us(), first_ms = 0, now, from = 0, to = 0, sum = 0,
+	       squares = 0;
 
 	for (s.n = 0; s.n < streams; s.n++)
 		s.fds[s.n] = (struct pollfd){.fd = dial(host, port, MODE_SOURCE),
@@ -308,7 +310,8 @@ main(int argc, char **argv)
 
 	if (argc == 4 && strcmp(what, "server") == 0)
 		serve(argv[2], argv[3]);
-	if (argc == 5 && strcmp(what, "latency") == 0 && amount > 0 && amount <= ROUNDS_MAX)
+	if (argc == 5 && strcmp(what, "latency") == 0 && amount > 0 &&
+	    amount <= ROUNDS_MAX)
 		return latency(argv[2], argv[3], amount);
 	if (argc == 5 && strcmp(what, "streams") == 0 && amount > 0 && amount <= MANY_MAX)
 		return many(argv[2], argv[3], amount);

@@ -4,9 +4,9 @@
 
 #include "wan_line.h"
 
-#define NS_PER_S       1000000000.0
-#define BITS_PER_BYTE  8
-#define HEAP_FIRST     256
+#define NS_PER_S      1000000000.0
+#define BITS_PER_BYTE 8
+#define HEAP_FIRST    256
 
 struct packet {
 	uint64_t at_ns;

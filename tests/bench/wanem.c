@@ -61,7 +61,7 @@ struct wan {
 	struct port port[PORTS_MAX];
 	size_t n;
 	struct wan_line *line[PORTS_MAX][PORTS_MAX]; /* from, to */
-	uint64_t strange; /* packets for nobody here */
+	uint64_t strange;                            /* packets for nobody here */
 	uint64_t late, late_max_ns;
 };
 
@@ -250,7 +250,8 @@ report(const struct wan *w)
 			       "overflowed=%llu lost=%llu reordered=%llu "
 			       "queue_max_ms=%.1f\n",
 			       w->port[from].namespace, w->port[to].namespace,
-			       (unsigned long long)c->packets, (unsigned long long)c->bytes,
+			       (unsigned long long)c->packets,
+			       (unsigned long long)c->bytes,
 			       (unsigned long long)c->delivered,
 			       (unsigned long long)c->overflowed,
 			       (unsigned long long)c->lost,
@@ -258,8 +259,9 @@ report(const struct wan *w)
 			       (double)c->queue_max_ns / NS_PER_MS);
 		}
 	}
-	printf("strange=%llu late=%llu late_max_ms=%.2f\n", (unsigned long long)w->strange,
-	       (unsigned long long)w->late, (double)w->late_max_ns / NS_PER_MS);
+	printf("strange=%llu late=%llu late_max_ms=%.2f\n",
+	       (unsigned long long)w->strange, (unsigned long long)w->late,
+	       (double)w->late_max_ns / NS_PER_MS);
 }
 
 static _Noreturn void
@@ -287,10 +289,14 @@ static void
 parse_options(int argc, char **argv, struct wan_config *cfg)
 {
 	static const struct option options[] = {
-	    {"rate", required_argument, NULL, 'r'},   {"queue", required_argument, NULL, 'q'},
-	    {"delay", required_argument, NULL, 'd'},  {"jitter", required_argument, NULL, 'j'},
-	    {"loss", required_argument, NULL, 'l'},   {"burst", required_argument, NULL, 'b'},
-	    {"seed", required_argument, NULL, 's'},   {0},
+	    {"rate", required_argument, NULL, 'r'},
+	    {"queue", required_argument, NULL, 'q'},
+	    {"delay", required_argument, NULL, 'd'},
+	    {"jitter", required_argument, NULL, 'j'},
+	    {"loss", required_argument, NULL, 'l'},
+	    {"burst", required_argument, NULL, 'b'},
+	    {"seed", required_argument, NULL, 's'},
+	    {0},
 	};
 	int c;
 
@@ -366,7 +372,8 @@ main(int argc, char **argv)
 		for (size_t to = 0; to < w.n; to++) {
 			struct wan_config own = cfg;
 
-			own.seed = cfg.seed * PORTS_MAX * PORTS_MAX + from * PORTS_MAX + to;
+			own.seed =
+			    cfg.seed * PORTS_MAX * PORTS_MAX + from * PORTS_MAX + to;
 			w.line[from][to] = wan_line_new(&own);
 			if (w.line[from][to] == NULL)
 				die("lines", "");
