@@ -169,7 +169,7 @@ signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t
 }
 
 int
-signal_encode_restart(uint32_t generation, uint8_t *out, size_t size)
+signal_encode_generation(uint32_t generation, uint8_t *out, size_t size)
 {
 	struct writer w;
 
@@ -188,7 +188,7 @@ signal_decode_candidates(struct signal_candidates *m, const uint8_t *body, size_
 }
 
 int
-signal_decode_restart(uint32_t *generation, const uint8_t *body, size_t len)
+signal_decode_generation(uint32_t *generation, const uint8_t *body, size_t len)
 {
 	struct signal_candidates m;
 

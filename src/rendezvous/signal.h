@@ -17,8 +17,9 @@ enum signal_type {
 	SIGNAL_CANDIDATES = 1,
 	/* The QUIC server asks the client for a new generation. */
 	SIGNAL_RESTART = 2,
-	/* The sender is about to end (SIGTERM): its silence will be no fault. */
-	SIGNAL_BYE = 3,
+	/* The sender's ICE agent has concluded: a pair is nominated, no check is under
+	 * way. */
+	SIGNAL_CONCLUDED = 3,
 };
 
 #define SIGNAL_UFRAG_MAX      256 /* RFC 8839, 5.4 */
@@ -37,14 +38,15 @@ struct signal_candidates {
 	char candidate[SIGNAL_CANDIDATES_MAX][SIGNAL_CANDIDATE_MAX + 1];
 };
 
-/* Both return the encoded length, or -1 when it does not fit ${size}. */
+/* These return the encoded length, or -1 when it does not fit ${size}. */
 int signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t size);
-int signal_encode_restart(uint32_t generation, uint8_t *out, size_t size);
+/* RESTART and CONCLUDED are about one generation and say no more. */
+int signal_encode_generation(uint32_t generation, uint8_t *out, size_t size);
 
 /* 0, or -1 when the body is malformed: a length beyond its end, a bound above
  * exceeded, a missing field, a byte that ICE does not allow in ufrag, pwd or
  * candidate. */
 int signal_decode_candidates(struct signal_candidates *m, const uint8_t *body, size_t len);
-int signal_decode_restart(uint32_t *generation, const uint8_t *body, size_t len);
+int signal_decode_generation(uint32_t *generation, const uint8_t *body, size_t len);
 
 #endif

@@ -94,8 +94,12 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 				 s->name);
 		break;
 	case SIGNAL_RESTART:
-		if (signal_decode_restart(&generation, body, len) == 0)
+		if (signal_decode_generation(&generation, body, len) == 0)
 			s->cb.restart(s->arg, generation);
+		break;
+	case SIGNAL_CONCLUDED:
+		if (signal_decode_generation(&generation, body, len) == 0)
+			s->cb.concluded(s->arg, generation);
 		break;
 	default:
 		/* From a later version, perhaps. */
@@ -194,16 +198,27 @@ signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len)
 	arm(s);
 }
 
+static void
+send_generation(struct signaller *s, enum signal_type type, uint32_t generation)
+{
+	uint8_t body[64];
+	int len = signal_encode_generation(generation, body, sizeof body);
+
+	if (len > 0)
+		contact_send(s->contact, (uint8_t)type, body, (size_t)len, clock_now_ns());
+	arm(s);
+}
+
 void
 signaller_ask_for_restart(struct signaller *s, uint32_t generation)
 {
-	uint8_t body[64];
-	int len = signal_encode_restart(generation, body, sizeof body);
+	send_generation(s, SIGNAL_RESTART, generation);
+}
 
-	if (len > 0)
-		contact_send(s->contact, SIGNAL_RESTART, body, (size_t)len,
-			     clock_now_ns());
-	arm(s);
+void
+signaller_send_concluded(struct signaller *s, uint32_t generation)
+{
+	send_generation(s, SIGNAL_CONCLUDED, generation);
 }
 
 void

@@ -19,12 +19,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (n < 0 || signal_decode_candidates(&again, out, (size_t)n) != 0 ||
 		    memcmp(&m, &again, sizeof m) != 0)
 			abort();
-		if (signal_decode_restart(&generation, data, size) != 0 ||
+		if (signal_decode_generation(&generation, data, size) != 0 ||
 		    generation != m.generation)
 			abort();
 	}
-	if (signal_decode_restart(&generation, data, size) == 0 &&
-	    signal_encode_restart(generation, out, sizeof out) != 7)
+	if (signal_decode_generation(&generation, data, size) == 0 &&
+	    signal_encode_generation(generation, out, sizeof out) != 7)
 		abort();
 	return 0;
 }

@@ -227,18 +227,18 @@ test_restart(void **state)
 	int n;
 
 	(void)state;
-	n = signal_encode_restart(0xdeadbeef, out, sizeof out);
+	n = signal_encode_generation(0xdeadbeef, out, sizeof out);
 	assert_int_equal(n, 7);
-	assert_int_equal(signal_decode_restart(&generation, out, 7), 0);
+	assert_int_equal(signal_decode_generation(&generation, out, 7), 0);
 	assert_int_equal(generation, 0xdeadbeef);
 	for (size_t i = 0; i < 7; i++) {
-		assert_int_equal(signal_decode_restart(&generation, out, i), -1);
-		assert_int_equal(signal_encode_restart(1, out, i), -1);
+		assert_int_equal(signal_decode_generation(&generation, out, i), -1);
+		assert_int_equal(signal_encode_generation(1, out, i), -1);
 	}
-	assert_int_equal(signal_decode_restart(&generation,
+	assert_int_equal(signal_decode_generation(&generation,
 					       (const uint8_t *)"\1\0\5\0\0\0\0\1", 8),
 			 -1);
-	assert_int_equal(signal_decode_restart(&generation,
+	assert_int_equal(signal_decode_generation(&generation,
 					       (const uint8_t *)"\1\0\3\0\0\1", 6),
 			 -1);
 }
