@@ -72,5 +72,6 @@ path_context_free(struct path_context *ctx)
 	g_source_unref(limit);
 	glib_loop_free(ctx->loop);
 	g_log_set_default_handler(g_log_default_handler, NULL);
+	udp_scratch_free(ctx->scratch);
 	free(ctx);
 }

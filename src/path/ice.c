@@ -366,6 +366,16 @@ ice_selected(struct ice *ice, struct path_info *info)
 	return true;
 }
 
+int
+ice_selected_fd(struct ice *ice)
+{
+	GSocket *s = nice_agent_get_selected_socket(ice->agent, ice->stream, COMPONENT);
+	int fd = s != NULL ? g_socket_get_fd(s) : -1;
+
+	g_clear_object(&s);
+	return fd;
+}
+
 void
 ice_tell_writable(struct ice *ice)
 {

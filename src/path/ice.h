@@ -52,6 +52,9 @@ bool ice_failed(struct ice *ice);
 /* False when no pair is selected. */
 bool ice_selected(struct ice *ice, struct path_info *info);
 
+/* The UDP socket of the selected pair, still libnice's; -1 for none. */
+int ice_selected_fd(struct ice *ice);
+
 /* As path_send(), of a pair that is selected; ICE_WRITABLE follows when less than
  * ${len} was taken. */
 size_t ice_send(struct ice *ice, const uint8_t *data, size_t len, size_t segment);

@@ -9,6 +9,7 @@
 #include "path/context.h"
 #include "path/ice.h"
 #include "path/remote.h"
+#include "path/udp.h"
 
 struct path {
 	struct path_context *ctx;
@@ -18,6 +19,9 @@ struct path {
 	bool turn; /* TURN servers are asked */
 	struct ice *ice;
 	const struct carrier *carrier;
+	void *carrier_self;
+	struct udp *udp; /* the other carrier, once it has taken over */
+	bool controlling;
 	struct event *timer;
 
 	/* What has been shown to the other side. */
@@ -42,6 +46,23 @@ agent_send(void *self, const uint8_t *data, size_t len, size_t segment)
 }
 
 static const struct carrier agent_carrier = {"agent", agent_send};
+
+static size_t
+socket_send(void *self, const uint8_t *data, size_t len, size_t segment)
+{
+	return udp_send(self, data, len, segment);
+}
+
+static const struct carrier socket_carrier = {"socket", socket_send};
+
+static void
+back_to_agent(struct path *p)
+{
+	udp_free(p->udp);
+	p->udp = NULL;
+	p->carrier = &agent_carrier;
+	p->carrier_self = p->ice;
+}
 
 static void
 set_timer(struct path *p)
@@ -220,9 +241,14 @@ log_pair(const struct path_info *i)
 static void
 on_selected(struct path *p)
 {
+	struct path_info before = p->info;
+
 	if (!ice_selected(p->ice, &p->info))
 		return;
 	log_pair(&p->info);
+	if (p->udp != NULL && (!addr_equal(&before.remote, &p->info.remote) ||
+			       !addr_equal(&before.local, &p->info.local)))
+		back_to_agent(p);
 	p->ready = true;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
@@ -304,7 +330,7 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->arg = arg;
 	p->policy = cfg->policy;
 	p->turn = cfg->session->n_turn > 0 && cfg->turn_user != NULL;
-	p->carrier = &agent_carrier;
+	p->controlling = cfg->controlling;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	p->gather_by_ns = clock_now_ns() + ctx->times.gather_ms * NS_PER_MS;
@@ -316,8 +342,10 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->ice = ice_new(ctx, cfg, &ice_cb, p, err);
 	if (p->ice == NULL)
 		goto err2;
+	back_to_agent(p);
 	set_timer(p);
 	return p;
+
 err2:
 	event_free(p->timer);
 err1:
@@ -330,6 +358,7 @@ path_free(struct path *p)
 {
 	if (p == NULL)
 		return;
+	udp_free(p->udp);
 	ice_free(p->ice);
 	event_free(p->timer);
 	explicit_bzero(p->remote.pwd, sizeof p->remote.pwd);
@@ -364,13 +393,51 @@ path_remote(struct path *p, const char *ufrag, const char *pwd,
 	return 0;
 }
 
+static void
+on_socket_writable(void *arg)
+{
+	on_writable(arg);
+}
+
+void
+path_take_over(struct path *p)
+{
+	static const struct udp_callbacks udp_cb = {on_datagram, on_socket_writable};
+	struct stun_credentials c = {.controlling = p->controlling};
+	struct udp *udp = NULL;
+	struct err err;
+	int fd;
+
+	if (!p->ready || p->udp != NULL || p->info.relayed)
+		return;
+	fd = ice_selected_fd(p->ice);
+	if (p->ctx->scratch == NULL)
+		p->ctx->scratch = udp_scratch_new();
+	if (fd < 0 || p->ctx->scratch == NULL)
+		return;
+	snprintf(c.username, sizeof c.username, "%s:%s", ice_ufrag(p->ice),
+		 p->remote.ufrag);
+	snprintf(c.password, sizeof c.password, "%s", ice_pwd(p->ice));
+	udp = udp_new(p->ctx->base, fd, &p->info.remote, &c, p->ctx->scratch, &udp_cb, p,
+		      &err);
+	explicit_bzero(&c, sizeof c);
+	if (udp == NULL) {
+		log_debug("no socket of our own for this path: %s", err.text);
+		return;
+	}
+	p->udp = udp;
+	p->carrier = &socket_carrier;
+	p->carrier_self = udp;
+	on_writable(p);
+}
+
 size_t
 path_send(struct path *p, const uint8_t *data, size_t len, size_t segment)
 {
 	size_t taken = 0;
 
 	if (p->ready)
-		taken = p->carrier->send(p->ice, data, len, segment);
+		taken = p->carrier->send(p->carrier_self, data, len, segment);
 	if (taken < len)
 		p->blocked = true;
 	return taken;

@@ -100,6 +100,14 @@ enum path_candidate_type {
 	PATH_RELAYED,
 };
 
+/*
+ * Both sides have said that their agents have concluded (the other side's word comes by
+ * signalling): from here on a connected socket of our own may take the pair's datagrams
+ * over from libnice, which is many times faster. Does nothing on relayed paths and where
+ * the kernel refuses; path_get_info() tells. Not from within datagram().
+ */
+void path_take_over(struct path *p);
+
 /* What status says of a path. */
 struct path_info {
 	bool ready;
@@ -110,6 +118,7 @@ struct path_info {
 };
 
 void path_get_info(const struct path *p, struct path_info *info);
-const char *path_candidate_type_name(enum path_candidate_type type); /* "host", "srflx", ... */
+const char *
+path_candidate_type_name(enum path_candidate_type type); /* "host", "srflx", ... */
 
 #endif

@@ -12,6 +12,7 @@ struct attempt {
 	uint64_t started_ns;
 	bool ready;
 	bool failed;
+	bool peer_concluded;
 };
 
 static void
@@ -38,6 +39,8 @@ on_ready(void *arg)
 	struct attempt *a = arg;
 
 	a->ready = true;
+	if (a->peer_concluded)
+		path_take_over(a->path);
 	a->cb.ready(a->arg, a);
 }
 
@@ -113,6 +116,14 @@ attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err 
 	for (size_t i = 0; i < m->n; i++)
 		line[i] = m->candidate[i];
 	return path_remote(a->path, m->ufrag, m->pwd, line, m->n, m->last, err);
+}
+
+void
+attempt_peer_concluded(struct attempt *a)
+{
+	a->peer_concluded = true;
+	if (attempt_is_ready(a))
+		path_take_over(a->path);
 }
 
 struct path *

@@ -33,6 +33,9 @@ void attempt_free(struct attempt *a);
 /* The other side's bundle of this generation. */
 int attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err *err);
 
+/* The other side's agent has concluded: with ours, libnice has done its work. */
+void attempt_peer_concluded(struct attempt *a);
+
 struct path *attempt_path(const struct attempt *a);
 uint32_t attempt_generation(const struct attempt *a);
 uint64_t attempt_started_ns(const struct attempt *a);

@@ -322,6 +322,7 @@ on_ready(void *arg, struct attempt *a)
 
 	log_debug("peer=%s generation=%u a candidate pair works", l->name,
 		  attempt_generation(a));
+	signaller_send_concluded(l->signaller, attempt_generation(a));
 	if (a == l->next && l->client && l->fresh == NULL) {
 		if (l->current == NULL)
 			start_conn(l);
@@ -581,6 +582,16 @@ on_roster_differs(void *arg)
 		 "its session.ini differs from ours");
 }
 
+static void
+on_concluded(void *arg, uint32_t generation)
+{
+	struct link *l = arg;
+	struct attempt *a = find_attempt(l, generation);
+
+	if (a != NULL)
+		attempt_peer_concluded(a);
+}
+
 static const struct signaller_callbacks signaller_callbacks = {
     .send = on_send,
     .met = on_met,
@@ -589,6 +600,7 @@ static const struct signaller_callbacks signaller_callbacks = {
     .roster_differs = on_roster_differs,
     .candidates = on_candidates,
     .restart = on_restart,
+    .concluded = on_concluded,
 };
 
 static int

@@ -205,7 +205,8 @@ send_generation(struct signaller *s, enum signal_type type, uint32_t generation)
 	int len = signal_encode_generation(generation, body, sizeof body);
 
 	if (len > 0)
-		contact_send(s->contact, (uint8_t)type, body, (size_t)len, clock_now_ns());
+		contact_send(s->contact, (uint8_t)type, body, (size_t)len,
+			     clock_now_ns());
 	arm(s);
 }
 
