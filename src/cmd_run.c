@@ -198,11 +198,18 @@ int
 cmd_run(int argc, char **argv)
 {
 	struct setup_options o = {0};
+	bool no_fast_path = false;
+	const struct option_spec options[] = {
+	    {'\0', "no-fast-path", NULL, "carry everything through the ICE library", NULL,
+	     &no_fast_path, false},
+	};
 	const struct verb_usage usage = {
 	    .verb = "run",
 	    .operands = "",
 	    .help = "Run this party's proxy in the foreground until SIGINT or SIGTERM.",
 	    .setup = &o,
+	    .options = options,
+	    .n_options = sizeof options / sizeof *options,
 	};
 	struct run r = {.rc = EXIT_DONE};
 	struct err err;
@@ -216,6 +223,8 @@ cmd_run(int argc, char **argv)
 		fprintf(stderr, "mpcproxy: %s\n", err.text);
 		return EXIT_FAILED;
 	}
+	if (no_fast_path)
+		r.setup.local->fast_path = false;
 	if (start(&r, &err) == 0) {
 		announce(&r.setup);
 		event_base_dispatch(r.base);

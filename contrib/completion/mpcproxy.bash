@@ -41,7 +41,8 @@ _mpcproxy() {
 	esac
 
 	case $verb in
-	run | check | flags) options="$setup $common" ;;
+	run) options="$setup --no-fast-path $common" ;;
+	check | flags) options="$setup $common" ;;
 	wait) options="$setup -t --timeout $common" ;;
 	status) options="$setup --json $common" ;;
 	ping) options="$setup -n --count $common" ;;

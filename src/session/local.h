@@ -41,6 +41,7 @@ struct local {
 	union addr socks5; /* always on loopback; AF_UNSPEC: none */
 	bool mpyc_guard;
 	bool upnp;
+	bool fast_path; /* a UDP socket of our own beside libnice's */
 	char *turn_user; /* NULL: none */
 	char *turn_password;
 	char *turn_secret; /* coturn's time-limited credentials; excludes the above */

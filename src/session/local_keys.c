@@ -106,6 +106,12 @@ set_upnp(struct local_keys *p, const char *value, struct err *err)
 }
 
 static int
+set_fast_path(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_bool(&p->l->fast_path, value, err);
+}
+
+static int
 set_turn_user(struct local_keys *p, const char *value, struct err *err)
 {
 	return set_text(&p->l->turn_user, value, err);
@@ -214,11 +220,17 @@ static const struct key {
 	int (*set)(struct local_keys *p, const char *value, struct err *err);
 	bool repeats;
 } keys[] = {
-    {"identity", set_identity, false},       {"base-port", set_base_port, false},
-    {"listen", set_listen, false},           {"socks5", set_socks5, false},
-    {"mpyc-guard", set_mpyc_guard, false},   {"upnp", set_upnp, false},
-    {"turn-user", set_turn_user, false},     {"turn-password", set_turn_password, false},
-    {"turn-secret", set_turn_secret, false}, {"expose", add_expose, true},
+    {"identity", set_identity, false},
+    {"base-port", set_base_port, false},
+    {"listen", set_listen, false},
+    {"socks5", set_socks5, false},
+    {"mpyc-guard", set_mpyc_guard, false},
+    {"upnp", set_upnp, false},
+    {"fast-path", set_fast_path, false},
+    {"turn-user", set_turn_user, false},
+    {"turn-password", set_turn_password, false},
+    {"turn-secret", set_turn_secret, false},
+    {"expose", add_expose, true},
     {"forward", add_forward, true},
 };
 

@@ -588,7 +588,7 @@ on_concluded(void *arg, uint32_t generation)
 	struct link *l = arg;
 	struct attempt *a = find_attempt(l, generation);
 
-	if (a != NULL)
+	if (a != NULL && l->cfg.local->fast_path)
 		attempt_peer_concluded(a);
 }
 

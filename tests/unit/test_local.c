@@ -48,6 +48,7 @@ reads_all_there_is(void **state)
 		  "socks5 = 127.0.0.1:1080\n"
 		  "mpyc-guard = no\n"
 		  "upnp = yes\n"
+		  "fast-path = no\n"
 		  "turn-user = u\n"
 		  "turn-password = p=;#\n"
 		  "expose = 8888 for carol bob\n"
@@ -59,10 +60,11 @@ reads_all_there_is(void **state)
 	assert_string_equal(addr_format(&l->socks5, addr), "127.0.0.1:1080");
 	assert_false(l->mpyc_guard);
 	assert_true(l->upnp);
+	assert_false(l->fast_path);
 	assert_string_equal(l->turn_user, "u");
 	assert_string_equal(l->turn_password, "p=;#");
 	assert_int_equal(l->n_expose, 3);
-	assert_int_equal(l->expose[1].line, 10);
+	assert_int_equal(l->expose[1].line, 11);
 	assert_int_equal(l->n_forward, 1);
 	assert_int_equal(l->forward[0].local_port, 9000);
 	assert_int_equal(l->forward[0].party, 0);
@@ -97,6 +99,7 @@ defaults_are_safe(void **state)
 	assert_int_equal(l->base_port, 11365);
 	assert_true(l->mpyc_guard);
 	assert_false(l->upnp);
+	assert_true(l->fast_path);
 	assert_int_equal(l->listen.sa.sa_family, AF_UNSPEC);
 	assert_int_equal(l->socks5.sa.sa_family, AF_UNSPEC);
 	assert_int_equal(l->n_expose, 0);
@@ -341,7 +344,7 @@ sample_is_valid(void **state)
 		p += 3;
 		shown++;
 	}
-	assert_int_equal(shown, 11);
+	assert_int_equal(shown, 12);
 	l = parse(text);
 	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
 	/* Those that show a default show the right one. */
