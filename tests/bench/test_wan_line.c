@@ -94,7 +94,8 @@ test_tail_drop(void **state)
 static void
 test_loss(void **state)
 {
-	struct wan_line *l = wan_line_new(&(struct wan_config){.loss = 0.01, .seed = 7});
+	struct wan_line *l =
+	    wan_line_new(&(struct wan_config){.delay_ns = MS, .loss = 0.01, .seed = 7});
 	const struct wan_counters *c = wan_line_counters(l);
 
 	(void)state;
