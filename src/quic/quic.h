@@ -54,6 +54,7 @@ enum quic_code {
 /* Why a connection ended. */
 struct quic_end {
 	bool by_peer;
+	bool silence;      /* nothing was heard for quic_config.idle_ns */
 	bool application;  /* ${code} is a quic_code; otherwise RFC 9000's (0x100 + alert for TLS) */
 	uint64_t code;
 	char text[160];    /* one phrase for the log: "the peer's key is not the roster's" */

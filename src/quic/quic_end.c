@@ -69,6 +69,7 @@ quic_fail(struct quic *q, int error)
 		end_by_tls(q);
 		return;
 	case NGTCP2_ERR_IDLE_CLOSE:
+		q->end.silence = true;
 		quic_end(q, false, false, false, NGTCP2_NO_ERROR,
 			 "nothing was heard from the peer for too long");
 		return;

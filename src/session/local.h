@@ -16,6 +16,11 @@
 #define LOCAL_EXPOSE_MAX  64
 #define LOCAL_FORWARD_MAX 64
 
+/* How long a dead path is tolerated, in seconds. */
+#define LOCAL_OUTAGE_LIMIT_S   (30 * 60)
+#define LOCAL_OUTAGE_LIMIT_MIN 10 /* below it, a moment's silence would end streams */
+#define LOCAL_OUTAGE_LIMIT_MAX (7 * 24 * 3600)
+
 /* `expose = PORT for PARTY [PARTY ...]`, or `for all`: what others may reach here
  * besides MPyC, on this machine's loopback. */
 struct expose {
@@ -42,6 +47,7 @@ struct local {
 	bool mpyc_guard;
 	bool upnp;
 	bool fast_path; /* a UDP socket of our own beside libnice's */
+	unsigned outage_limit_s;
 	char *turn_user; /* NULL: none */
 	char *turn_password;
 	char *turn_secret; /* coturn's time-limited credentials; excludes the above */

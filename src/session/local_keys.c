@@ -111,6 +111,31 @@ set_fast_path(struct local_keys *p, const char *value, struct err *err)
 	return set_bool(&p->l->fast_path, value, err);
 }
 
+/* A number and its unit: 90s, 30m, 2h. */
+static int
+set_outage_limit(struct local_keys *p, const char *value, struct err *err)
+{
+	static const struct {
+		char unit;
+		unsigned seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+	size_t digits = strspn(value, "0123456789");
+	unsigned long long n = strtoull(value, NULL, 10);
+
+	for (size_t i = 0; i < N(units) && digits > 0 && digits < 10; i++) {
+		if (value[digits] != units[i].unit || value[digits + 1] != '\0')
+			continue;
+		n *= units[i].seconds;
+		if (n < LOCAL_OUTAGE_LIMIT_MIN || n > LOCAL_OUTAGE_LIMIT_MAX)
+			return err_set(err, "out of range: from %ds to %dh",
+				       LOCAL_OUTAGE_LIMIT_MIN,
+				       LOCAL_OUTAGE_LIMIT_MAX / 3600);
+		p->l->outage_limit_s = (unsigned)n;
+		return 0;
+	}
+	return err_set(err, "expected a time with its unit, as in 90s, 30m or 2h");
+}
+
 static int
 set_turn_user(struct local_keys *p, const char *value, struct err *err)
 {
@@ -227,6 +252,7 @@ static const struct key {
     {"mpyc-guard", set_mpyc_guard, false},
     {"upnp", set_upnp, false},
     {"fast-path", set_fast_path, false},
+    {"outage-limit", set_outage_limit, false},
     {"turn-user", set_turn_user, false},
     {"turn-password", set_turn_password, false},
     {"turn-secret", set_turn_secret, false},

@@ -13,6 +13,7 @@ struct conn {
 	bool over;
 	bool closing; /* by conn_close(): nobody wants to hear of it */
 	bool peer_left;
+	bool timed_out;
 	char why[200];
 };
 
@@ -77,6 +78,7 @@ on_ended(void *arg, const struct quic_end *end)
 	c->over = true;
 	c->peer_left =
 	    end->by_peer && end->application && end->code == QUIC_CODE_SHUTDOWN;
+	c->timed_out = end->silence;
 	snprintf(c->why, sizeof c->why, "%s",
 		 c->peer_left ? "the party's proxy has shut down" : end->text);
 	if (!c->closing)
@@ -246,4 +248,10 @@ bool
 conn_peer_left(const struct conn *c)
 {
 	return c->peer_left;
+}
+
+bool
+conn_timed_out(const struct conn *c)
+{
+	return c->timed_out;
 }

@@ -60,5 +60,7 @@ uint64_t conn_started_ns(const struct conn *c);
 const char *conn_why(const struct conn *c);
 /* The peer shut down as it was asked to. */
 bool conn_peer_left(const struct conn *c);
+/* Nothing was heard for quic_config.idle_ns. */
+bool conn_timed_out(const struct conn *c);
 
 #endif

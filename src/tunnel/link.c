@@ -26,9 +26,6 @@
 #define SILENCE_NS    (16 * NS_PER_S)
 #define WATCH_S       2
 
-/* How long streams outlive a dead path. */
-#define OUTAGE_LIMIT_NS (30 * 60 * NS_PER_S)
-
 /* The QUIC long header of an Initial packet, version 1 (RFC 9000, 17.2.2); a client's
  * fills a datagram of at least 1200 bytes (14.1). */
 #define INITIAL_DATAGRAM_MIN 1200
@@ -241,7 +238,7 @@ start_conn(struct link *l)
 	    .ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
 	    .peer = party->key,
 	    .path = attempt_generation(l->next),
-	    .idle_ns = OUTAGE_LIMIT_NS,
+	    .idle_ns = l->cfg.local->outage_limit_s * NS_PER_S,
 	    .keep_alive_ns = KEEP_ALIVE_NS,
 	};
 	struct err err;
@@ -427,6 +424,10 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (l->current != NULL && conn_is_over(l->current)) {
 		snprintf(why, sizeof why, "%s", conn_why(l->current));
+		if (conn_timed_out(l->current))
+			snprintf(why, sizeof why,
+				 "nothing was heard from it for %u s (outage-limit)",
+				 l->cfg.local->outage_limit_s);
 		l->peer_left = conn_peer_left(l->current);
 		if (l->peer_left)
 			signaller_forget(l->signaller);

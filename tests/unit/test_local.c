@@ -140,6 +140,14 @@ refuses_the_rest(void **state)
 	    {"forward = 9000 to carol:1 x", "PORT to PARTY:PORT"},
 	    {"forward = 9000 for carol:1", "PORT to PARTY:PORT"},
 	    {"forward = 9000 to dave:1", "no party `dave`"},
+	    {"outage-limit = 30", "with its unit"},
+	    {"outage-limit = m", "with its unit"},
+	    {"outage-limit = -1m", "with its unit"},
+	    {"outage-limit = 30 m", "with its unit"},
+	    {"outage-limit = 30min", "with its unit"},
+	    {"outage-limit = 9s", "from 10s to 168h"},
+	    {"outage-limit = 169h", "from 10s to 168h"},
+	    {"outage-limit = 99999999999999999999h", "with its unit"},
 	};
 	char text[200];
 
@@ -154,6 +162,26 @@ refuses_the_rest(void **state)
 	assert_refused("[local]\n[local]\n", "f:2:", "second time");
 	assert_refused("upnp = yes\n", "f:1:", "before the first [section]");
 	assert_refused("[local]\n\nupnp = maybe\n", "f:3: upnp:", "yes or no");
+}
+
+static void
+times_have_units(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned seconds;
+	} good[] = {{"10s", 10}, {"90s", 90}, {"5m", 300}, {"2h", 7200}, {"168h", 604800}};
+	char text[64];
+	struct local *l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		snprintf(text, sizeof text, "[local]\noutage-limit = %s\n",
+			 good[i].text);
+		l = parse(text);
+		assert_int_equal(l->outage_limit_s, good[i].seconds);
+		local_free(l);
+	}
 }
 
 static void
@@ -344,13 +372,14 @@ sample_is_valid(void **state)
 		p += 3;
 		shown++;
 	}
-	assert_int_equal(shown, 12);
+	assert_int_equal(shown, 13);
 	l = parse(text);
 	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
 	/* Those that show a default show the right one. */
 	assert_int_equal(l->base_port, LOCAL_BASE_PORT);
 	assert_true(l->mpyc_guard);
 	assert_false(l->upnp);
+	assert_int_equal(l->outage_limit_s, LOCAL_OUTAGE_LIMIT_S);
 	local_free(l);
 }
 
@@ -362,6 +391,7 @@ main(void)
 	    cmocka_unit_test(exposes_what_is_listed_only),
 	    cmocka_unit_test(defaults_are_safe),
 	    cmocka_unit_test(refuses_the_rest),
+	    cmocka_unit_test(times_have_units),
 	    cmocka_unit_test(turn_credentials_belong_together),
 	    cmocka_unit_test(bounds_its_lists),
 	    cmocka_unit_test(every_port_is_used_once),

@@ -231,6 +231,7 @@ test_silence(void **state)
 	t = r.net.now_ns;
 	r.net.path[1].dead = true;
 	assert_true(rig_run(&r, rig_ended, 60 * NS_PER_S));
+	assert_true(r.end[0].why.silence && r.end[1].why.silence);
 	assert_in_range(r.net.now_ns - t, 9 * NS_PER_S, 11 * NS_PER_S);
 	assert_true(f->closed && f->lost);
 	assert_true(r.end[1].flows->lost);
