@@ -1,0 +1,282 @@
+#!/usr/bin/python3
+"""Connect parties behind every pair of networks and compare with the table of paths.
+
+Runs inside the laboratory (matrix.sh). The networks are there, each twice: KIND-1 and
+KIND-2. A cell is a session of two parties, one behind each, with identities, a session.ini
+and a directory of its own; several run at a time.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+POLL_S = 0.02
+BASE_PORT = 11365     # of the first cell; below all ports that hosts choose themselves
+LATER_WINDOW_S = 2    # in which a pair that cannot have a path gets none
+SETTLE_S = 5          # for a peer-reflexive candidate to turn out to be a relayed one
+TYPES = {'D': 'direct', 'R': 'relay', 'r': None}
+
+
+class Failure(Exception):
+    pass
+
+
+class RelayWon(Failure):
+    """There is a direct path, but a relayed pair was nominated before it was found."""
+
+
+class Table:
+    """The file of expected paths: pairs of networks and what is expected between them."""
+
+    def __init__(self, path):
+        self.kinds = []
+        self.neighbours = []
+        self.expected = {}
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if not words or words[0] == '#' or words[0] == words[-1] == '1' or words[:2] == ['1', '2']:
+                continue
+            if words[0].isdigit():
+                self.kinds.append((words[1], words[2:]))
+            else:
+                self.neighbours.append(words[0])
+                self.expected[words[0], words[0]] = words[1]
+        names = [kind for kind, _ in self.kinds]
+        for i, (kind, row) in enumerate(self.kinds):
+            if len(row) != len(names) - i:
+                sys.exit(f'{path}: {kind} has {len(row)} cells, not {len(names) - i}')
+            for other, code in zip(names[i:], row):
+                self.expected[kind, other] = self.expected[other, kind] = code
+        self.kinds = names
+
+
+class Cell:
+    """One session of two parties."""
+
+    def __init__(self, lab, number, pair, code, policy='any'):
+        self.lab = lab
+        self.number = number
+        self.policy = policy
+        self.pair = pair
+        self.code = code
+        self.hosts = [f'{pair[0]}-1', f'{pair[1]}-2']
+        self.names = ['alice', 'bob']
+        self.name = f'cell-{number}-{policy}'
+        self.dir = lab.dir / self.name
+        self.processes = []
+
+    def run(self):
+        """The path found and the seconds it took; None, 0 where none is expected. Where a
+        relay came first, what is found without relays, and True."""
+        try:
+            return *self.attempt(), False
+        except RelayWon:
+            again = Cell(self.lab, self.number, self.pair, self.code, 'direct')
+            return *again.attempt(), True
+
+    def attempt(self):
+        try:
+            self.configure()
+            for i in (0, 1):
+                self.start(i)
+            return self.path() if TYPES[self.code] else self.no_path()
+        except RelayWon:
+            raise
+        except (Failure, subprocess.SubprocessError, OSError) as error:
+            raise Failure(f'{self}: {error}\n{self.logs()}') from error
+        finally:
+            self.stop()
+
+    def __str__(self):
+        return f'{self.pair[0]} to {self.pair[1]}'
+
+    def configure(self):
+        self.dir.mkdir()
+        session = (f'[session]\nname = {self.name}\nrendezvous = {self.lab.rendezvous}\n'
+                   f'path = {self.policy}\n{self.lab.servers}')
+        for name in self.names:
+            (self.dir / name).mkdir(mode=0o700)
+            identity = self.dir / f'{name}.pem'
+            self.call('keygen', identity)
+            session += f'[party {name}]\nkey = {self.call("id", identity)}\n'
+            local = self.dir / f'{name}.ini'
+            local.touch(mode=0o600)
+            local.write_text(
+                f'[local]\nidentity = {identity}\nbase-port = {BASE_PORT + 2 * self.number}\n'
+                f'upnp = yes\nturn-user = {self.lab.user}\nturn-password = {self.lab.password}\n')
+        (self.dir / 'session.ini').write_text(session)
+
+    def call(self, *words):
+        result = subprocess.run([self.lab.mpcproxy, *words], capture_output=True, text=True,
+                                timeout=self.lab.deadline)
+        if result.returncode != 0:
+            raise Failure(f'mpcproxy {words[0]}: {result.stderr.strip()}')
+        return result.stdout.strip()
+
+    def files(self, i):
+        return ['-c', self.dir / 'session.ini', '--local', self.dir / f'{self.names[i]}.ini']
+
+    def start(self, i):
+        with open(self.dir / f'{self.names[i]}.log', 'wb') as log:
+            self.processes.append(subprocess.Popen(
+                ['nsenter', f'--net=/run/netns/{self.hosts[i]}', '--', self.lab.mpcproxy, '-v',
+                 *self.files(i)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, 'XDG_RUNTIME_DIR': str(self.dir / self.names[i])}))
+
+    def ask(self, i, verb, *words):
+        """A verb towards party i's running proxy."""
+        return subprocess.run([self.lab.mpcproxy, verb, *self.files(i), *words],
+                              capture_output=True, text=True, timeout=2 * self.lab.deadline,
+                              env={**os.environ, 'XDG_RUNTIME_DIR': str(self.dir / self.names[i])})
+
+    def status(self, i):
+        return json.loads(self.ask(i, 'status', '--json').stdout)
+
+    def wait(self, i, seconds):
+        """Whether party i gets connected within that time."""
+        until = time.monotonic() + self.lab.deadline
+        while ' runs' not in (self.dir / f'{self.names[i]}.log').read_text():
+            if self.processes[i].poll() is not None or time.monotonic() > until:
+                raise Failure(f'{self.names[i]} does not run')
+            time.sleep(POLL_S)
+        return self.ask(i, 'wait', '--timeout', str(seconds)).returncode == 0
+
+    def no_path(self):
+        if self.wait(0, LATER_WINDOW_S):
+            raise Failure('they are connected now: the table of paths is out of date')
+        return None, 0
+
+    def path(self):
+        expected = TYPES[self.code]
+        for i in (0, 1):
+            if not self.wait(i, self.lab.deadline):
+                raise Failure(f'no path, instead of {expected}')
+        until = time.monotonic() + SETTLE_S
+        while True:
+            statuses = [self.status(i) for i in (0, 1)]
+            paths = [status['peers'][0]['path'] for status in statuses]
+            types = [path and path['type'] for path in paths]
+            if types == [expected, expected]:
+                break
+            if types == ['relay', 'relay']:
+                raise RelayWon()
+            if time.monotonic() > until:
+                raise Failure(f'not {expected}, but {paths}')
+            time.sleep(POLL_S)
+        ping = self.ask(0, 'ping', self.names[1], '-n', '1')
+        if ping.returncode != 0:
+            raise Failure(f'ping: {ping.stderr.strip()}')
+        return expected, max(s['running_s'] - s['peers'][0]['since_s'] for s in statuses)
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(self.lab.deadline)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def logs(self):
+        text = ''
+        for name in self.names:
+            log = self.dir / f'{name}.log'
+            if log.exists():
+                text += f'  {name}:\n' + ''.join(
+                    f'    {line}\n' for line in log.read_text().splitlines()[-25:])
+        return text
+
+
+class Lab:
+    def __init__(self, arguments):
+        self.dir = pathlib.Path(arguments.dir)
+        self.mpcproxy = arguments.mpcproxy
+        self.rendezvous = arguments.rendezvous
+        self.user, self.password = arguments.turn_user.split(':')
+        self.deadline = 30 * int(os.environ.get('SLOWDOWN') or 1)
+        self.servers = ''.join(f'{line}\n' for line in arguments.server)
+
+
+def show(table, pairs, results):
+    """The table, with the path found and the seconds it took."""
+    width = 2 + max(map(len, table.kinds + table.neighbours))
+    if any(a in table.kinds for a, _ in pairs):
+        print(' ' * (width + 3) + ''.join(f'{i + 1:<8}' for i in range(len(table.kinds))).rstrip())
+    for i, kind in enumerate(table.kinds):
+        row = [text(table, results, (kind, other)) for other in table.kinds]
+        if any(row):
+            print(f'{i + 1:<3}{kind:<{width}}' + ''.join(f'{cell:<8}' for cell in row).rstrip())
+    for kind in table.neighbours:
+        if (kind, kind) in results:
+            print(f'   {kind:<{width}}{text(table, results, (kind, kind))}')
+
+
+def text(table, results, pair):
+    if pair not in results:
+        return ''
+    if results[pair] is None:
+        return 'FAILED'
+    _, times, relay_won = zip(*results[pair])
+    code = table.expected[pair]
+    if TYPES[code] is None:
+        return 'later'
+    return f'{code.lower() if any(relay_won) else code} {statistics.median(times):.2f}'
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--dir', required=True)
+    parser.add_argument('--mpcproxy', required=True)
+    parser.add_argument('--rendezvous', required=True)
+    parser.add_argument('--turn-user', required=True, metavar='USER:PASSWORD')
+    parser.add_argument('--server', action='append', help='a line for session.ini')
+    parser.add_argument('--paths', required=True, type=pathlib.Path)
+    parser.add_argument('--kinds', help='only pairs of these')
+    parser.add_argument('--ordered', action='store_true', help='each pair both ways round')
+    parser.add_argument('--runs', type=int, default=1)
+    parser.add_argument('--jobs', type=int, default=8, help='cells at a time')
+    arguments = parser.parse_args()
+
+    table = Table(arguments.paths)
+    lab = Lab(arguments)
+    wanted = arguments.kinds.split() if arguments.kinds else table.kinds + table.neighbours
+    kinds = [kind for kind in table.kinds if kind in wanted]
+    pairs = [(a, b) for i, a in enumerate(kinds)
+             for j, b in enumerate(kinds) if i <= j or arguments.ordered]
+    pairs += [(kind, kind) for kind in table.neighbours if kind in wanted]
+
+    started = time.monotonic()
+    cells = [Cell(lab, n, pair, table.expected[pair])
+             for n, pair in enumerate(pairs * arguments.runs)]
+    results = {}
+    failures = []
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        running = {pool.submit(cell.run): cell for cell in cells}
+        for future in concurrent.futures.as_completed(running):
+            pair = running[future].pair
+            try:
+                found = future.result()
+                if results.setdefault(pair, []) is not None:
+                    results[pair].append(found)
+            except Failure as failure:
+                results[pair] = None
+                failures.append(str(failure))
+    show(table, pairs, results)
+    print('D direct, R relay, d direct only where relays are not allowed, as one comes first; with '
+          'the seconds from start to connected. Rows: party 0')
+    print(f'{len(cells)} cells in {time.monotonic() - started:.0f} s, {len(failures)} failed')
+    for failure in failures:
+        print(f'FAILED: {failure}')
+    return 1 if failures else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
