@@ -17,16 +17,24 @@ struct attempt {
 
 struct connector {
 	struct event_base *base;
+	const struct http_proxy *proxy; /* NULL: none */
+	const char *host;
+	uint16_t port;
 	connector_done *done;
 	void *arg;
 	size_t first;
 	struct resolve *resolve;
+	struct http_connect *tunnel; /* on ${proxy_fd} */
+	int proxy_fd;
 	struct event *next; /* the head start is over */
 	struct event *timeout;
 	struct attempt attempts[RESOLVE_ADDRS_MAX];
 	size_t n, begun, failed;
-	char why[256];
+	char why[512];
 };
+
+static const struct timeval time_limit = {CONNECTOR_TIMEOUT_MS / 1000,
+					  CONNECTOR_TIMEOUT_MS % 1000 * 1000};
 
 static void begin_next(struct connector *c);
 
@@ -47,6 +55,9 @@ connector_cancel(struct connector *c)
 	if (c == NULL)
 		return;
 	resolve_cancel(c->resolve);
+	http_connect_cancel(c->tunnel);
+	if (c->proxy_fd >= 0)
+		close(c->proxy_fd);
 	for (size_t i = 0; i < c->begun; i++)
 		attempt_close(&c->attempts[i]);
 	if (c->next != NULL)
@@ -76,12 +87,46 @@ attempt_failed(struct attempt *a, int error)
 	char text[ADDR_TEXT_BYTES];
 
 	attempt_close(a);
-	snprintf(c->why, sizeof c->why, "%s: %s", addr_format(&a->addr, text),
-		 strerror(error));
+	snprintf(c->why, sizeof c->why, "%s%s: %s", c->proxy != NULL ? "the proxy " : "",
+		 addr_format(&a->addr, text), strerror(error));
 	if (++c->failed == c->n)
 		finish(c, -1);
 	else if (c->begun < c->n)
 		begin_next(c);
+}
+
+static void
+on_tunnel(void *arg, const char *why)
+{
+	struct connector *c = arg;
+	int fd = c->proxy_fd;
+
+	c->tunnel = NULL;
+	if (why != NULL) {
+		snprintf(c->why, sizeof c->why, "%s", why);
+		finish(c, -1);
+		return;
+	}
+	c->proxy_fd = -1; /* handed over */
+	finish(c, fd);
+}
+
+/* The first address of the proxy's that answers is the one that is asked. */
+static void
+ask_proxy(struct connector *c, int fd)
+{
+	struct err err;
+
+	for (size_t i = 0; i < c->begun; i++)
+		attempt_close(&c->attempts[i]);
+	event_del(c->next);
+	c->proxy_fd = fd;
+	c->tunnel = http_connect_start(c->base, fd, c->proxy, c->host, c->port, on_tunnel,
+				       c, &err);
+	if (c->tunnel != NULL)
+		return;
+	snprintf(c->why, sizeof c->why, "%s", err.text);
+	finish(c, -1);
 }
 
 static void
@@ -99,7 +144,10 @@ on_connected(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	a->fd = -1; /* handed over */
-	finish(a->owner, fd);
+	if (a->owner->proxy != NULL)
+		ask_proxy(a->owner, fd);
+	else
+		finish(a->owner, fd);
 }
 
 static int
@@ -147,21 +195,27 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	snprintf(c->why, sizeof c->why, "no answer within %d s",
-		 CONNECTOR_TIMEOUT_MS / 1000);
+	if (c->resolve != NULL)
+		snprintf(c->why, sizeof c->why,
+			 "no answer to the question for %s within %d s",
+			 c->proxy != NULL ? c->proxy->host : c->host,
+			 CONNECTOR_TIMEOUT_MS / 1000);
+	else
+		snprintf(c->why, sizeof c->why, "no answer%s within %d s",
+			 c->proxy != NULL ? " of the proxy" : "",
+			 CONNECTOR_TIMEOUT_MS / 1000);
 	finish(c, -1);
 }
 
 static void
 on_resolved(void *arg, const union addr *addrs, size_t n, const char *why)
 {
-	const struct timeval timeout = {CONNECTOR_TIMEOUT_MS / 1000,
-					CONNECTOR_TIMEOUT_MS % 1000 * 1000};
 	struct connector *c = arg;
 
 	c->resolve = NULL;
 	if (n == 0) {
-		snprintf(c->why, sizeof c->why, "the name cannot be resolved: %s", why);
+		snprintf(c->why, sizeof c->why, "the name %scannot be resolved: %s",
+			 c->proxy != NULL ? "of the proxy " : "", why);
 		finish(c, -1);
 		return;
 	}
@@ -171,13 +225,14 @@ on_resolved(void *arg, const union addr *addrs, size_t n, const char *why)
 		c->attempts[i].fd = -1;
 		c->attempts[i].addr = addrs[(c->first + i) % n];
 	}
-	event_add(c->timeout, &timeout);
+	event_add(c->timeout, &time_limit);
 	begin_next(c);
 }
 
 struct connector *
-connector_start(struct event_base *base, const char *host, uint16_t port, size_t first,
-		connector_done *done, void *arg, struct err *err)
+connector_start(struct event_base *base, const struct http_proxy *proxy, const char *host,
+		uint16_t port, size_t first, connector_done *done, void *arg,
+		struct err *err)
 {
 	struct connector *c = calloc(1, sizeof *c);
 
@@ -186,6 +241,10 @@ connector_start(struct event_base *base, const char *host, uint16_t port, size_t
 		return NULL;
 	}
 	c->base = base;
+	c->proxy = proxy;
+	c->host = host;
+	c->port = port;
+	c->proxy_fd = -1;
 	c->done = done;
 	c->arg = arg;
 	c->first = first;
@@ -195,9 +254,14 @@ connector_start(struct event_base *base, const char *host, uint16_t port, size_t
 		err_set(err, "cannot connect to %s: out of memory", host);
 		goto fail;
 	}
-	c->resolve = resolve_start(base, host, port, on_resolved, c, err);
+	if (proxy != NULL)
+		c->resolve =
+		    resolve_start(base, proxy->host, proxy->port, on_resolved, c, err);
+	else
+		c->resolve = resolve_start(base, host, port, on_resolved, c, err);
 	if (c->resolve == NULL)
 		goto fail;
+	event_add(c->timeout, &time_limit);
 	return c;
 
 fail:

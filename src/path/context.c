@@ -46,6 +46,12 @@ path_context_new(struct event_base *base, struct err *err)
 	return ctx;
 }
 
+void
+path_context_set_local(struct path_context *ctx, const struct local *local)
+{
+	ctx->local = local;
+}
+
 static gboolean
 give_up(gpointer arg)
 {
@@ -71,6 +77,7 @@ path_context_free(struct path_context *ctx)
 	g_source_destroy(limit);
 	g_source_unref(limit);
 	glib_loop_free(ctx->loop);
+	shims_free(&ctx->shims);
 	g_log_set_default_handler(g_log_default_handler, NULL);
 	udp_scratch_free(ctx->scratch);
 	free(ctx);

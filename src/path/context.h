@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "path/glib_loop.h"
 #include "path/path.h"
+#include "path/shims.h"
 #include "path/udp.h"
 
 /* Host candidates of an agent; the rest of PATH_CANDIDATES_MAX is kept for
@@ -36,8 +37,9 @@ struct path_context {
 	size_t n_hosts;
 	size_t closing; /* agents that still give back relayed addresses */
 	size_t next_stun;
-	bool turns_reported;
 	struct udp_scratch *scratch; /* from the first path that needs it on */
+	const struct local *local; /* NULL: nothing is set */
+	struct shims shims;
 	struct log_gate lookup_gate; /* of the line about names that are not found */
 };
 

@@ -21,6 +21,7 @@ set_stun(struct servers *s, const struct session *session)
 		     NULL);
 }
 
+/* ${a} is that of ${u}, or of a shim for it. */
 static void
 add_turn(struct servers *s, const struct url *u, const union addr *a)
 {
@@ -29,7 +30,7 @@ add_turn(struct servers *s, const struct url *u, const union addr *a)
 
 	addr_to_nice(&address, a);
 	nice_address_to_string(&address, text);
-	nice_agent_set_relay_info(s->agent, s->stream, s->component, text, u->port,
+	nice_agent_set_relay_info(s->agent, s->stream, s->component, text, addr_port(a),
 				  s->user, s->password,
 				  u->tcp ? NICE_RELAY_TYPE_TURN_TCP
 					 : NICE_RELAY_TYPE_TURN_UDP);
@@ -80,14 +81,20 @@ look_up(struct servers *s, const struct url *u)
 	s->looking_up++;
 }
 
+/* libnice skips servers of a family of which it has no host candidate. */
 static void
-log_turns(struct path_context *ctx, const struct url *u)
+add_shim(struct servers *s, const struct url *u)
 {
-	if (ctx->turns_reported)
-		return;
-	ctx->turns_reported = true;
-	log_warn("server=%s turns: is not supported yet; the server is not used",
-		 u->host);
+	struct err err;
+	struct shim *shim =
+	    shims_get(&s->ctx->shims, s->ctx->base, s->ipv4 ? AF_INET : AF_INET6, u,
+		      s->ctx->local, &err);
+
+	if (shim != NULL)
+		add_turn(s, u, shim_addr(shim));
+	else if (log_gate_pass(&s->ctx->lookup_gate, (long long)clock_now_ns(), NULL))
+		log_warn("server=%s the TURN server cannot be used: %s", u->host,
+			 err.text);
 }
 
 static int
@@ -105,12 +112,10 @@ set_turn(struct servers *s, const struct path_config *cfg, struct err *err)
 		return err_set(err, "out of memory");
 	for (i = 0; i < cfg->session->n_turn && i < SESSION_SERVERS_MAX; i++) {
 		u = &cfg->session->turn[i];
-		if (u->scheme != URL_TURN) {
-			log_turns(s->ctx, u);
-			continue;
-		}
 		s->any = s->relays = true;
-		if (addr_parse(&a, u->host, u->port) == 0)
+		if (shims_needed(u, s->ctx->local))
+			add_shim(s, u);
+		else if (addr_parse(&a, u->host, u->port) == 0)
 			add_turn(s, u, &a);
 		else
 			look_up(s, u);

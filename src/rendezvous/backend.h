@@ -11,8 +11,9 @@
 struct backend {
 	/* Start, return at once. ${r} outlives the result. */
 	void *(*open)(struct rendezvous *r, struct event_base *base,
-		      const struct url *url, const char *session_name,
-		      const struct identity *self, struct err *err);
+		      const struct url *url, const struct http_proxy *proxy,
+		      const char *session_name, const struct identity *self,
+		      struct err *err);
 	/* May be called from within a report. */
 	void (*close)(void *impl);
 	int (*send)(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len);

@@ -414,10 +414,12 @@ start_inotify(struct dir *d, struct event_base *base)
 
 static void *
 dir_open(struct rendezvous *r, struct event_base *base, const struct url *url,
-	 const char *session_name, const struct identity *self, struct err *err)
+	 const struct http_proxy *proxy, const char *session_name,
+	 const struct identity *self, struct err *err)
 {
 	struct dir *d = calloc(1, sizeof *d);
 
+	(void)proxy;
 	if (d == NULL) {
 		err_sys(err, "cannot open the rendezvous");
 		return NULL;

@@ -35,7 +35,8 @@ backend_for(enum url_scheme scheme, struct err *err)
 }
 
 struct rendezvous *
-rendezvous_open(struct event_base *base, const struct url *url, const char *session_name,
+rendezvous_open(struct event_base *base, const struct url *url,
+		const struct http_proxy *proxy, const char *session_name,
 		const struct identity *self, const struct rendezvous_callbacks *cb,
 		void *arg, struct err *err)
 {
@@ -53,7 +54,7 @@ rendezvous_open(struct event_base *base, const struct url *url, const char *sess
 	r->cb = *cb;
 	r->arg = arg;
 	snprintf(r->why, sizeof r->why, "connecting");
-	r->impl = backend->open(r, base, url, session_name, self, err);
+	r->impl = backend->open(r, base, url, proxy, session_name, self, err);
 	if (r->impl == NULL) {
 		free(r);
 		return NULL;

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "base/err.h"
+#include "base/http_connect.h"
 #include "session/identity.h"
 #include "session/session.h"
 
@@ -33,10 +34,12 @@ struct rendezvous_callbacks {
 /*
  * Connect to the place ${url} names and stay connected: with backoff, for ever, from
  * 200 ms to 15 s. Returns at once; a place that is down is no error. NULL only when
- * the URL's scheme is not built in or memory is short. ${self} and ${url} must
- * outlive it. Callbacks come from the event loop only, never from within a call.
+ * the URL's scheme is not built in or memory is short. ${proxy} is what TCP
+ * connections go through, NULL for none; it, ${self} and ${url} must outlive the
+ * result. Callbacks come from the event loop only, never from within a call.
  */
 struct rendezvous *rendezvous_open(struct event_base *base, const struct url *url,
+				   const struct http_proxy *proxy,
 				   const char *session_name, const struct identity *self,
 				   const struct rendezvous_callbacks *cb, void *arg,
 				   struct err *err);

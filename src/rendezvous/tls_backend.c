@@ -26,6 +26,7 @@ struct tls {
 	struct rendezvous *r;
 	struct event_base *base;
 	const struct url *url;
+	const struct http_proxy *proxy;
 	SSL_CTX *ctx;
 	uint8_t tag[FRAME_TAG_BYTES];
 	/* What the timer means. */
@@ -196,8 +197,8 @@ start_connecting(struct tls *t)
 	struct err err;
 
 	t->state = CONNECTING; /* the connector has its own time limit */
-	t->connector = connector_start(t->base, t->url->host, t->url->port, t->first,
-				       on_connected, t, &err);
+	t->connector = connector_start(t->base, t->proxy, t->url->host, t->url->port,
+				       t->first, on_connected, t, &err);
 	if (t->connector == NULL)
 		lost(t, err.text);
 }
@@ -266,7 +267,8 @@ tls_close(void *impl)
 
 static void *
 tls_open(struct rendezvous *r, struct event_base *base, const struct url *url,
-	 const char *session_name, const struct identity *self, struct err *err)
+	 const struct http_proxy *proxy, const char *session_name,
+	 const struct identity *self, struct err *err)
 {
 	struct tls *t = calloc(1, sizeof *t);
 
@@ -277,6 +279,7 @@ tls_open(struct rendezvous *r, struct event_base *base, const struct url *url,
 	t->r = r;
 	t->base = base;
 	t->url = url;
+	t->proxy = proxy;
 	t->state = WAITING;
 	t->retry_ms = BACKEND_RETRY_MIN_MS;
 	if (frame_session_tag(t->tag, session_name) != 0) {

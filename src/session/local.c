@@ -117,20 +117,46 @@ load(const char *path, const struct session *s, struct err *err)
 	return l;
 }
 
+static void
+use_environment(struct local *l)
+{
+	struct web_proxy *p;
+	struct err err;
+	int r;
+
+	if (l->proxy != NULL || l->no_proxy)
+		return;
+	p = calloc(1, sizeof *p);
+	if (p == NULL)
+		return;
+	r = web_proxy_from_environment(p, &err);
+	if (r == 1) {
+		l->proxy = p;
+		return;
+	}
+	if (r < 0)
+		log_warn("%s; it is not used", err.text);
+	OPENSSL_cleanse(p, sizeof *p);
+	free(p);
+}
+
 struct local *
 local_load(const char *path, const struct session *s, struct err *err)
 {
 	struct local *l;
 	char *found;
 
-	if (path != NULL)
-		return load(path, s, err);
-	found = identity_default_path("local.ini");
-	if (found == NULL || (access(found, F_OK) != 0 && errno == ENOENT))
+	found = path != NULL ? strdup(path) : identity_default_path("local.ini");
+	if (path == NULL &&
+	    (found == NULL || (access(found, F_OK) != 0 && errno == ENOENT)))
 		l = local_new(NULL, err);
+	else if (found == NULL)
+		l = (err_set(err, "out of memory"), NULL);
 	else
 		l = load(found, s, err);
 	free(found);
+	if (l != NULL)
+		use_environment(l);
 	return l;
 }
 
@@ -152,6 +178,10 @@ local_free(struct local *l)
 	free(l->turn_user);
 	free_secret(l->turn_password);
 	free_secret(l->turn_secret);
+	free(l->turn_ca);
+	if (l->proxy != NULL)
+		OPENSSL_cleanse(l->proxy, sizeof *l->proxy);
+	free(l->proxy);
 	free(l);
 }
 

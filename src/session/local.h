@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "session/session.h"
 #include "session/url.h"
+#include "session/web_proxy.h"
 
 /* local.ini: what concerns this machine alone. Nothing here can be said in the shared
  * session.ini, so that whoever writes that file gains no power over this machine. */
@@ -51,6 +52,10 @@ struct local {
 	char *turn_user; /* NULL: none */
 	char *turn_password;
 	char *turn_secret; /* coturn's time-limited credentials; excludes the above */
+	char *turn_ca;     /* PEM file that turns: servers are verified against; NULL: the
+			      system's CAs */
+	struct web_proxy *proxy; /* NULL: none */
+	bool no_proxy;           /* `proxy = none`: whatever the environment says */
 	struct expose expose[LOCAL_EXPOSE_MAX];
 	size_t n_expose;
 	struct forward forward[LOCAL_FORWARD_MAX];
@@ -60,7 +65,8 @@ struct local {
 /*
  * Read ${path}; party names in it are looked up in ${s}. A NULL ${path} means the
  * default file, which may be absent: then all settings have their defaults. A file
- * with secrets in it that others can read is refused.
+ * with secrets in it that others can read is refused. Where the file says nothing of a
+ * proxy, HTTPS_PROXY in the environment counts (a malformed one is logged and ignored).
  */
 struct local *local_load(const char *path, const struct session *s, struct err *err);
 void local_free(struct local *l);

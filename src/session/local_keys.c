@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/nearest.h"
@@ -51,23 +52,30 @@ set_addr(union addr *to, const char *value, struct err *err)
 	return 0;
 }
 
+/* The name of a file. */
 static int
-set_identity(struct local_keys *p, const char *value, struct err *err)
+set_path(char **to, const char *value, struct err *err)
 {
 	const char *home = getenv("HOME");
 	size_t size;
 
 	if (value[0] != '~')
-		return set_text(&p->l->identity, value, err);
+		return set_text(to, value, err);
 	if (value[1] != '/' || home == NULL || home[0] == '\0')
 		return err_set(err,
 			       "`~` stands for $HOME only as `~/`, and HOME must be set");
 	size = strlen(home) + strlen(value);
-	p->l->identity = malloc(size);
-	if (p->l->identity == NULL)
+	*to = malloc(size);
+	if (*to == NULL)
 		return err_set(err, "out of memory");
-	snprintf(p->l->identity, size, "%s%s", home, value + 1);
+	snprintf(*to, size, "%s%s", home, value + 1);
 	return 0;
+}
+
+static int
+set_identity(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_path(&p->l->identity, value, err);
 }
 
 static int
@@ -152,6 +160,37 @@ static int
 set_turn_secret(struct local_keys *p, const char *value, struct err *err)
 {
 	return set_secret(p, &p->l->turn_secret, value, err);
+}
+
+static int
+set_turn_ca(struct local_keys *p, const char *value, struct err *err)
+{
+	if (set_path(&p->l->turn_ca, value, err) != 0)
+		return -1;
+	if (access(p->l->turn_ca, R_OK) != 0)
+		return err_sys(err, "cannot read %s", p->l->turn_ca);
+	return 0;
+}
+
+/* A password in it makes the file a secret one. */
+static int
+set_proxy(struct local_keys *p, const char *value, struct err *err)
+{
+	struct local *l = p->l;
+
+	if (strcmp(value, "none") == 0) {
+		l->no_proxy = true;
+		return 0;
+	}
+	l->proxy = calloc(1, sizeof *l->proxy);
+	if (l->proxy == NULL)
+		return err_set(err, "out of memory");
+	if (web_proxy_parse(l->proxy, value, err) != 0)
+		return -1;
+	if (l->proxy->credentials[0] != '\0' && !p->secret)
+		return err_set(err, "this file holds a secret that others can read: "
+				    "`chmod 600` it");
+	return 0;
 }
 
 static int
@@ -258,6 +297,8 @@ static const struct key {
     {"turn-secret", set_turn_secret, false},
     {"expose", add_expose, true},
     {"forward", add_forward, true},
+    {"turn-ca", set_turn_ca, false},
+    {"proxy", set_proxy, false},
 };
 
 bool

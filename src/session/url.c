@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "base/addr.h"
 #include "session/url.h"
 
@@ -8,6 +10,9 @@
 #define MQTTS_PORT 8883
 #define STUN_PORT  3478 /* RFC 8489, 14.  TURN's too */
 #define TURNS_PORT 5349 /* RFC 8656 */
+
+#define PIN_PREFIX "sha256/"
+#define PIN_CHARS  44 /* base64 of 32 bytes */
 
 /* Longest text taken at all: a dir: with the longest path. */
 #define TEXT_MAX (URL_PATH_MAX + 8)
@@ -155,13 +160,48 @@ parse_mqtt(struct url *url, char *text, bool tls, struct err *err)
 			       err);
 }
 
+/* The pin of a key: sha256/ and base64. */
+static int
+parse_pin(struct url *url, const char *text, struct err *err)
+{
+	unsigned char bytes[PIN_CHARS / 4 * 3], again[PIN_CHARS + 1];
+
+	if (strncmp(text, PIN_PREFIX, strlen(PIN_PREFIX)) != 0 ||
+	    strlen(text) != strlen(PIN_PREFIX) + PIN_CHARS)
+		goto malformed;
+	text += strlen(PIN_PREFIX);
+	if (EVP_DecodeBlock(bytes, (const unsigned char *)text, PIN_CHARS) < 0)
+		goto malformed;
+	/* One way of writing it only. */
+	EVP_EncodeBlock(again, bytes, URL_PIN_BYTES);
+	if (strcmp((const char *)again, text) != 0)
+		goto malformed;
+	memcpy(url->pin, bytes, URL_PIN_BYTES);
+	url->pinned = true;
+	return 0;
+
+malformed:
+	return err_set(err, "after `#`, expected sha256/ and the digest of the server's "
+			    "public key in base64 (44 characters)");
+}
+
 static int
 parse_turn(struct url *url, char *text, bool tls, struct err *err)
 {
-	char *query = strchr(text, '?');
+	char *hash = strchr(text, '#');
+	char *query;
 
 	url->scheme = tls ? URL_TURNS : URL_TURN;
 	url->tcp = tls;
+	if (hash != NULL) {
+		*hash = '\0';
+		if (!tls)
+			return err_set(err, "only a turns: server has a key to pin with "
+					    "`#`");
+		if (parse_pin(url, hash + 1, err) != 0)
+			return -1;
+	}
+	query = strchr(text, '?');
 	if (query != NULL) {
 		*query++ = '\0';
 		if (strcmp(query, "transport=tcp") == 0)
@@ -226,7 +266,7 @@ url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err
 		if (skip(&rest, "turns:"))
 			return parse_turn(url, copy + (rest - copy), true, err);
 		return err_set(err, "expected turn:HOST[:PORT][?transport=udp|tcp] or "
-				    "turns:HOST[:PORT]");
+				    "turns:HOST[:PORT][#sha256/PIN]");
 	}
 	return err_set(err, "unknown kind of URL");
 }
@@ -236,6 +276,15 @@ static const char *const scheme_text[] = {
     [URL_MQTTS] = "mqtts://", [URL_STUN] = "stun:", [URL_TURN] = "turn:",
     [URL_TURNS] = "turns:",
 };
+
+static void
+format_pin(const struct url *url, char *out, unsigned long size)
+{
+	unsigned char text[PIN_CHARS + 1];
+
+	EVP_EncodeBlock(text, url->pin, URL_PIN_BYTES);
+	snprintf(out, size, "#" PIN_PREFIX "%s", (const char *)text);
+}
 
 static char *
 format(const struct url *url, bool secrets, char *out, unsigned long size)
@@ -259,6 +308,8 @@ format(const struct url *url, bool secrets, char *out, unsigned long size)
 	if (url->scheme == URL_TLS && secrets)
 		snprintf(out + n, size - (unsigned long)n, "#%s",
 			 pubkey_format(&url->key, key));
+	else if (url->scheme == URL_TURNS && url->pinned && secrets)
+		format_pin(url, out + n, size - (unsigned long)n);
 	else if (url->scheme == URL_TURN)
 		snprintf(out + n, size - (unsigned long)n, "?transport=%s",
 			 url->tcp ? "tcp" : "udp");

@@ -11,6 +11,8 @@
 #define URL_PATH_MAX 1023
 #define URL_USER_MAX 127 /* and as much for a password */
 
+#define URL_PIN_BYTES 32
+
 enum url_scheme {
 	URL_TLS,   /* tls://HOST:PORT#KEY: a mailbox and its pinned key */
 	URL_DIR,   /* dir:PATH */
@@ -18,7 +20,7 @@ enum url_scheme {
 	URL_MQTTS, /* mqtts://[user:password@]HOST[:8883] */
 	URL_STUN,  /* HOST[:3478], or stun:HOST[:3478] (RFC 7064) */
 	URL_TURN,  /* turn:HOST[:3478][?transport=udp|tcp] (RFC 7065) */
-	URL_TURNS, /* turns:HOST[:5349][?transport=tcp] */
+	URL_TURNS, /* turns:HOST[:5349][?transport=tcp][#sha256/PIN] */
 };
 
 struct url {
@@ -27,6 +29,8 @@ struct url {
 	uint16_t port;
 	bool tcp;                    /* turn: transport=tcp */
 	struct pubkey key;           /* tls: */
+	bool pinned;                 /* turns: to the key with this digest */
+	uint8_t pin[URL_PIN_BYTES];  /* SHA-256 of a SubjectPublicKeyInfo */
 	char user[URL_USER_MAX + 1]; /* mqtt: and mqtts:, "" for none */
 	char password[URL_USER_MAX + 1];
 	char path[URL_PATH_MAX + 1]; /* dir: */

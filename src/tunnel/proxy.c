@@ -125,13 +125,14 @@ static int
 open_places(struct proxy *p, struct err *err)
 {
 	for (size_t i = 0; i < p->session->n_rendezvous; i++) {
+		const struct url *url = &p->session->rendezvous[i];
 		struct place *place = &p->places[i];
 
 		place->proxy = p;
-		url_format_public(&p->session->rendezvous[i], place->url,
-				  sizeof place->url);
+		url_format_public(url, place->url, sizeof place->url);
 		place->rendezvous =
-		    rendezvous_open(p->base, &p->session->rendezvous[i], p->session->name,
+		    rendezvous_open(p->base, url, web_proxy_for(p->local->proxy, url->host),
+				    p->session->name,
 				    p->identity, &place_callbacks, place, err);
 		if (place->rendezvous == NULL)
 			return -1;
@@ -244,7 +245,10 @@ make_contexts(struct proxy *p, struct err *err)
 	if (RAND_bytes(p->incarnation, sizeof p->incarnation) != 1)
 		return err_ssl(err, "no random numbers");
 	p->path_ctx = path_context_new(p->base, err);
-	return p->path_ctx == NULL ? -1 : 0;
+	if (p->path_ctx == NULL)
+		return -1;
+	path_context_set_local(p->path_ctx, p->local);
+	return 0;
 }
 
 static int

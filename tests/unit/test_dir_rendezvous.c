@@ -96,7 +96,7 @@ open_as(struct fixture *fx, const struct identity *id, const char *session)
 	static const struct rendezvous_callbacks cb = {.state = on_state,
 						       .message = on_message};
 	struct rendezvous *r =
-	    rendezvous_open(fx->base, &fx->url, session, id, &cb, fx, NULL);
+	    rendezvous_open(fx->base, &fx->url, NULL, session, id, &cb, fx, NULL);
 
 	assert_non_null(r);
 	return r;

@@ -53,7 +53,9 @@ reads_all_there_is(void **state)
 		  "turn-password = p=;#\n"
 		  "expose = 8888 for carol bob\n"
 		  "expose = 80 for all\n"
-		  "forward = 9000 to alice:22\n");
+		  "forward = 9000 to alice:22\n"
+		  "turn-ca = /dev/null\n"
+		  "proxy = http://a:b@proxy:3128\n");
 	assert_string_equal(l->identity, "/home/bob/id.pem");
 	assert_int_equal(l->base_port, 20000);
 	assert_string_equal(addr_format(&l->listen, addr), "[::]:7470");
@@ -63,6 +65,10 @@ reads_all_there_is(void **state)
 	assert_false(l->fast_path);
 	assert_string_equal(l->turn_user, "u");
 	assert_string_equal(l->turn_password, "p=;#");
+	assert_string_equal(l->turn_ca, "/dev/null");
+	assert_string_equal(l->proxy->host, "proxy");
+	assert_int_equal(l->proxy->port, 3128);
+	assert_string_equal(l->proxy->http.credentials, "YTpi");
 	assert_int_equal(l->n_expose, 3);
 	assert_int_equal(l->expose[1].line, 11);
 	assert_int_equal(l->n_forward, 1);
@@ -106,6 +112,8 @@ defaults_are_safe(void **state)
 	assert_null(l->identity);
 	assert_null(l->turn_user);
 	assert_null(l->turn_secret);
+	assert_null(l->turn_ca);
+	assert_null(l->proxy);
 	local_free(l);
 }
 
@@ -129,6 +137,10 @@ refuses_the_rest(void **state)
 	    {"socks5 = 0.0.0.0:1080", "only an address of loopback"},
 	    {"socks5 = 192.0.2.1:1080", "only an address of loopback"},
 	    {"socks5 = localhost:1080", "an address and a port"},
+	    {"turn-ca = /nonexistent", "cannot read /nonexistent"},
+	    {"proxy = proxy:3128", "expected http://"},
+	    {"proxy = https://proxy", "without TLS"},
+	    {"proxy = none\nproxy = http://p", "second time"},
 	    {"expose = 8888", "PORT for PARTY"},
 	    {"expose = 8888 for", "PORT for PARTY"},
 	    {"expose = 8888 to carol", "PORT for PARTY"},

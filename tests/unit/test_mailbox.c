@@ -150,7 +150,7 @@ caller_open(struct caller *p, struct fixture *fx, const char *session)
 						       .message = on_message};
 	struct err err;
 
-	p->r = rendezvous_open(fx->base, &p->url, session, p->id, &cb, p, &err);
+	p->r = rendezvous_open(fx->base, &p->url, NULL, session, p->id, &cb, p, &err);
 	if (p->r == NULL)
 		fail_msg("%s", err.text);
 	assert_int_equal(p->went_online + p->went_offline, 0);
@@ -476,7 +476,7 @@ there_is_no_mqtt(void **state)
 
 	caller_init(&a, fx, 1);
 	a.url.scheme = URL_MQTTS;
-	assert_null(rendezvous_open(fx->base, &a.url, "test", a.id, &cb, &a, &err));
+	assert_null(rendezvous_open(fx->base, &a.url, NULL, "test", a.id, &cb, &a, &err));
 	assert_non_null(strstr(err.text, "no MQTT"));
 	caller_stop(&a);
 }

@@ -6,6 +6,8 @@
 
 #define KEY "A2sX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW"
 
+#define PIN "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="
+
 /* Parse ${text}; it must come out as ${full} and, for logs, as ${public}. */
 static struct url
 check(enum url_kind kind, const char *text, const char *full, const char *public)
@@ -73,6 +75,14 @@ parses_stun_and_turn(void **state)
 	    check(URL_KIND_TURN, "turns:h?transport=tcp", "turns:h:5349", "turns:h:5349");
 	assert_int_equal(url.scheme, URL_TURNS);
 	assert_true(url.tcp);
+	assert_false(url.pinned);
+	url = check(URL_KIND_TURN, "turns:h:443#sha256/" PIN, "turns:h:443#sha256/" PIN,
+		    "turns:h:443");
+	assert_true(url.pinned);
+	assert_int_equal(url.pin[0], 0x9f);
+	assert_int_equal(url.pin[31], 0x08);
+	check(URL_KIND_TURN, "turns:h:443?transport=tcp#sha256/" PIN,
+	      "turns:h:443#sha256/" PIN, "turns:h:443");
 }
 
 static void
@@ -131,6 +141,15 @@ refuses_the_rest(void **state)
 	    {URL_KIND_TURN, "turn:h?transport=sctp", "expected transport="},
 	    {URL_KIND_TURN, "turn:h?transport=udp&x=1", "expected transport="},
 	    {URL_KIND_TURN, "turns:h?transport=udp", "expected transport=tcp"},
+	    {URL_KIND_TURN, "turn:h#sha256/" PIN, "only a turns: server"},
+	    {URL_KIND_TURN, "turns:h#", "expected sha256/"},
+	    {URL_KIND_TURN, "turns:h#" PIN, "expected sha256/"},
+	    {URL_KIND_TURN, "turns:h#sha256/" PIN "=", "expected sha256/"},
+	    {URL_KIND_TURN, "turns:h#sha256/*4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=",
+	     "expected sha256/"},
+	    /* The same bytes, written in another way. */
+	    {URL_KIND_TURN, "turns:h#sha256/n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgh=",
+	     "expected sha256/"},
 	};
 
 	(void)state;
