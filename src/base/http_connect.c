@@ -59,15 +59,14 @@ refused(struct http_connect *c)
 			 "whoever runs it, or use a server on port 443",
 			 c->proxy, c->target, c->reply.reason);
 		break;
+	case 401: /* tinyproxy's answer to a wrong password */
 	case 407:
-		snprintf(why, sizeof why,
+		snprintf(why, sizeof why, "the proxy %s %s (%u)", c->proxy,
 			 c->has_credentials
-			     ? "the proxy %s does not accept the user or the password "
-			       "(407)"
-			     : "the proxy %s wants a user and a password (407): say "
-			       "proxy = "
+			     ? "does not accept the user or the password"
+			     : "wants a user and a password: say proxy = "
 			       "http://USER:PASSWORD@HOST:PORT in local.ini",
-			 c->proxy);
+			 c->reply.status);
 		break;
 	default:
 		snprintf(why, sizeof why, "the proxy %s cannot connect to %s: %u %s",
@@ -82,8 +81,17 @@ failed(struct http_connect *c, const char *what)
 {
 	char why[512];
 
-	snprintf(why, sizeof why, "the proxy %s %s", c->proxy, what);
+	snprintf(why, sizeof why, "the proxy %s%s", c->proxy, what);
 	finish(c, why);
+}
+
+static void
+broke(struct http_connect *c, int error)
+{
+	char what[128];
+
+	snprintf(what, sizeof what, ": %s", strerror(error));
+	failed(c, what);
 }
 
 /* Only what belongs to the answer is taken out of the socket. */
@@ -97,20 +105,20 @@ receive(struct http_connect *c)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
-		failed(c, strerror(errno));
+		broke(c, errno);
 		return;
 	}
 	if (n == 0) {
-		failed(c, "closed the connection without an answer");
+		failed(c, " closed the connection without an answer");
 		return;
 	}
 	taken = http_reply_take(&c->reply, data, (size_t)n);
 	if (recv(c->fd, data, taken, 0) != (ssize_t)taken) {
-		failed(c, "closed the connection");
+		failed(c, " closed the connection");
 		return;
 	}
 	if (c->reply.state == HTTP_REPLY_BAD)
-		failed(c, "does not answer as an HTTP proxy does");
+		failed(c, " does not answer as an HTTP proxy does");
 	else if (c->reply.state == HTTP_REPLY_DONE && c->reply.status >= 300)
 		refused(c);
 	else if (c->reply.state == HTTP_REPLY_DONE)
@@ -123,7 +131,7 @@ transmit(struct http_connect *c)
 	ssize_t n = send(c->fd, c->request + c->sent, c->len - c->sent, MSG_NOSIGNAL);
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR) {
-		failed(c, strerror(errno));
+		broke(c, errno);
 		return;
 	}
 	if (n > 0)
