@@ -14,7 +14,8 @@ MPCPROXY=$(realpath -- "${MPCPROXY:-./mpcproxy}")
 lab_enter "$@"
 
 NAT_KINDS=${NAT_KINDS:-${SANITIZERS:+open restricted symmetric dual tcp-only}}
-servers=("stun = relay.test" "turn = turn:relay.test?transport=udp" "turn = turn:relay.test?transport=tcp")
+servers=("stun = relay.test" "turn = turn:relay.test?transport=udp"
+	"turn = turn:relay.test?transport=tcp" "turn = turns:relay.test:443")
 if [ -n "${NAT_DEAD:-}" ]; then # nobody has that address
 	servers=("stun = 203.0.113.99" "turn = turn:203.0.113.99?transport=udp" "${servers[@]}")
 fi
@@ -30,7 +31,8 @@ lab_all_networks $NAT_KINDS >"$LAB/probes.log"
 status=0
 "$PYTHON" "$LAB_HERE/matrix.py" --dir "$LAB" --mpcproxy "$MPCPROXY" --paths "$LAB_HERE/paths" \
 	--rendezvous "tls://rendezvous.test:443$(grep -o '#.*' "$LAB/rendezvous.log")" \
-	--turn-user "$RELAY_USER:$RELAY_PASSWORD" "${servers[@]/#/--server=}" \
+	--turn-user "$RELAY_USER:$RELAY_PASSWORD" --turn-ca "$LAB/relay.pem" \
+	--proxy "$LAB_PROXY" "${servers[@]/#/--server=}" \
 	--kinds "$NAT_KINDS" --runs "${NAT_RUNS:-1}" --jobs "${NAT_JOBS:-8}" \
 	${NAT_ORDERED:+--ordered} || status=$?
 exit $status

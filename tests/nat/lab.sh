@@ -27,6 +27,7 @@ RELAY_NUMBERS=(20 21)
 REFLECTOR_NUMBERS=(30 31)
 RELAY_USER=santa
 RELAY_PASSWORD=sleigh
+LAB_PROXY=http://192.168.1.1:8080 # of the networks that have one
 
 LAB_PROGRAMS="ip:iproute2 nft:nftables turnserver:coturn miniupnpd:miniupnpd
 	tinyproxy:tinyproxy unshare:util-linux setpriv:util-linux nsenter:util-linux openssl:openssl"
