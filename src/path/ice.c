@@ -68,6 +68,14 @@ on_gathered(NiceAgent *agent, guint stream, gpointer arg)
 }
 
 static void
+on_candidate(NiceAgent *agent, NiceCandidate *candidate, gpointer arg)
+{
+	(void)agent;
+	(void)candidate;
+	postbox_post(arg, ICE_CANDIDATE);
+}
+
+static void
 on_state(NiceAgent *agent, guint stream, guint component, guint state, gpointer arg)
 {
 	(void)agent;
@@ -215,6 +223,7 @@ start(struct ice *ice, const struct path_config *cfg, struct err *err)
 	    .arg = ice,
 	};
 	connect_signal(ice, "candidate-gathering-done", G_CALLBACK(on_gathered));
+	connect_signal(ice, "new-candidate-full", G_CALLBACK(on_candidate));
 	connect_signal(ice, "component-state-changed", G_CALLBACK(on_state));
 	connect_signal(ice, "new-selected-pair-full", G_CALLBACK(on_selected));
 	connect_signal(ice, "reliable-transport-writable", G_CALLBACK(on_writable));

@@ -19,11 +19,12 @@ struct ice;
 
 /* What has happened. Of several things the first ones here are told first. */
 enum ice_news {
-	ICE_GATHERED = 1 << 0, /* all local candidates are there */
-	ICE_STARTED = 1 << 1,  /* the host candidates are there */
-	ICE_SELECTED = 1 << 2, /* another pair is selected */
-	ICE_CHANGED = 1 << 3,  /* its state is another one */
-	ICE_WRITABLE = 1 << 4, /* after ice_send() took less than all */
+	ICE_GATHERED = 1 << 0,  /* all local candidates are there */
+	ICE_STARTED = 1 << 1,   /* the host candidates are there */
+	ICE_SELECTED = 1 << 2,  /* another pair is selected */
+	ICE_CHANGED = 1 << 3,   /* its state is another one */
+	ICE_WRITABLE = 1 << 4,  /* after ice_send() took less than all */
+	ICE_CANDIDATE = 1 << 5, /* there are more local candidates */
 };
 
 struct ice_callbacks {

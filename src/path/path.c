@@ -29,6 +29,8 @@ struct path {
 	size_t n_local;
 	bool local_last;
 	uint64_t gather_by_ns;
+	uint64_t bundle_ns; /* when to show what has come since the last bundle */
+	size_t n_bundles;   /* but for the last */
 
 	struct remote remote;
 
@@ -73,6 +75,7 @@ set_timer(struct path *p)
 	if (!p->failed) {
 		when_ns = MIN(p->gather_by_ns, p->answer_by_ns);
 		when_ns = MIN(when_ns, p->connect_by_ns);
+		when_ns = MIN(when_ns, p->bundle_ns);
 	}
 	if (when_ns == CLOCK_NEVER) {
 		event_del(p->timer);
@@ -154,10 +157,13 @@ send_bundle(struct path *p, bool last)
 	bundle.last = last;
 	if (bundle.n == 0 && !last)
 		return;
+	if (!last)
+		p->n_bundles++;
 	p->exchanged_ns = clock_now_ns();
 	if (last) {
 		p->local_last = true;
 		p->gather_by_ns = CLOCK_NEVER;
+		p->bundle_ns = CLOCK_NEVER;
 		look_at_failure(p);
 	}
 	if (last && p->n_local == 0)
@@ -214,12 +220,32 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (now_ns >= p->gather_by_ns)
+	if (now_ns >= p->gather_by_ns) {
 		send_bundle(p, true);
-	else if (now_ns >= p->answer_by_ns || now_ns >= p->connect_by_ns)
-		fail_unconnected(p);
-	else
+	} else if (now_ns >= p->bundle_ns) {
+		p->bundle_ns = CLOCK_NEVER;
 		set_timer(p);
+		send_bundle(p, false);
+	} else if (now_ns >= p->answer_by_ns || now_ns >= p->connect_by_ns) {
+		fail_unconnected(p);
+	} else {
+		set_timer(p);
+	}
+}
+
+/* A server that does not answer holds back its own candidates only: what others gave is
+ * shown in a few bundles in between, each worth waiting for company. */
+static void
+on_candidate(struct path *p)
+{
+	static const unsigned wait_ms[] = {20, 200, 1000};
+
+	if (p->local_last || p->bundle_ns != CLOCK_NEVER ||
+	    p->n_bundles > sizeof wait_ms / sizeof *wait_ms)
+		return;
+	p->bundle_ns =
+	    clock_now_ns() + wait_ms[p->n_bundles > 0 ? p->n_bundles - 1 : 0] * NS_PER_MS;
+	set_timer(p);
 }
 
 static void
@@ -302,6 +328,9 @@ on_news(void *arg, enum ice_news news)
 	case ICE_WRITABLE:
 		on_writable(p);
 		break;
+	case ICE_CANDIDATE:
+		on_candidate(p);
+		break;
 	}
 }
 
@@ -333,6 +362,7 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->controlling = cfg->controlling;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
+	p->bundle_ns = CLOCK_NEVER;
 	p->gather_by_ns = clock_now_ns() + ctx->times.gather_ms * NS_PER_MS;
 	p->timer = evtimer_new(ctx->base, on_timer, p);
 	if (p->timer == NULL) {

@@ -55,8 +55,8 @@ struct path_bundle {
 };
 
 struct path_callbacks {
-	/* Local candidates: the host candidates at once, the rest when gathering
-	 * ends; one bundle with ${last} when there is no more to wait for. */
+	/* Local candidates: the host candidates at once, the rest as it comes, in few
+	 * bundles; one bundle with ${last} when there is no more to wait for. */
 	void (*bundle)(void *arg, const struct path_bundle *bundle);
 	/* A pair is selected: datagrams can be sent. Also called when another pair
 	 * is selected later. */

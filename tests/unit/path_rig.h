@@ -13,7 +13,7 @@
 /*
  * Both ends of paths in one loop. Bundles go from one to the other directly, or later.
  */
-#define RIG_BUNDLES_MAX 4
+#define RIG_BUNDLES_MAX 6
 
 extern struct event_base *rig_base;
 extern struct path_context *rig_ctx;

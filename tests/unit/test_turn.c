@@ -51,6 +51,23 @@ free_port(void)
 	return ntohs(a.sin_port);
 }
 
+/* A port where sockets are bound, for TCP and UDP, that never answer: the program's end
+ * closes them. */
+static uint16_t
+silent_port(void)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	socklen_t len = sizeof a;
+	int tcp = socket(AF_INET, SOCK_STREAM, 0), udp = socket(AF_INET, SOCK_DGRAM, 0);
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	a.sin_port = htons(free_port());
+	assert_int_equal(bind(tcp, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(bind(udp, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(listen(tcp, 100), 0);
+	return ntohs(a.sin_port);
+}
+
 static void
 run_server(void)
 {
@@ -279,6 +296,41 @@ prefers_direct_pairs(void **state)
 	close_pair(e);
 }
 
+static bool
+has_relayed_pair(void *arg)
+{
+	struct end *e = arg;
+
+	return e[0].n_ready > 0 && e[1].n_ready > 0;
+}
+
+/* A server that does not answer costs nothing but its own candidates. */
+static void
+does_not_wait_for_dead_servers(void **state)
+{
+	struct servers s;
+	struct url turn[2];
+	struct end e[2];
+
+	(void)state;
+	use_server(&s, "127.0.0.1", false);
+	/* Takes connections and datagrams, and says nothing. */
+	turn[0] = turn[1] = s.turn;
+	turn[0].port = silent_port();
+	turn[0].tcp = true;
+	s.session.turn = turn;
+	s.session.n_turn = 2;
+	s.stun.port = turn[0].port;
+	configure(&e[0], &s, PATH_RELAY);
+	configure(&e[1], &s, PATH_RELAY);
+	rig_open_pair(&e[0], &e[1]);
+	rig_run_until(has_relayed_pair, e);
+	/* Gathering goes on. */
+	assert_false(rig_has_last_bundle(&e[0]));
+	rig_exchange(&e[0], &e[1]);
+	close_pair(e);
+}
+
 /* "direct" uses no relay of its own, and none of the other side's. */
 static void
 never_relays_when_told_so(void **state)
@@ -373,10 +425,15 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-	    TEST(relays_over_udp),          TEST(relays_over_tcp),
-	    TEST(resolves_names),           TEST(relays_for_one_side),
-	    TEST(prefers_direct_pairs),     TEST(never_relays_when_told_so),
-	    TEST(reports_a_wrong_password), TEST(waits_for_the_connection),
+	    TEST(relays_over_udp),
+	    TEST(relays_over_tcp),
+	    TEST(resolves_names),
+	    TEST(relays_for_one_side),
+	    TEST(does_not_wait_for_dead_servers),
+	    TEST(prefers_direct_pairs),
+	    TEST(never_relays_when_told_so),
+	    TEST(reports_a_wrong_password),
+	    TEST(waits_for_the_connection),
 	    TEST(closes_while_it_starts),
 	};
 
