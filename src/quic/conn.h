@@ -39,6 +39,18 @@ enum quic_list_name {
 	QUIC_LISTS,
 };
 
+/* Our connection ids. Nothing is dispatched by them: a path carries one connection. */
+#define QUIC_CID_BYTES 8
+
+/* What ngtcp2 takes for a path. */
+struct quic_place {
+	uint32_t path;
+	uint16_t epoch; /* one path may become several; see quic_path.c */
+};
+
+/* Remembered: the place in use, the one before, and one being entered. */
+#define QUIC_PLACES 4
+
 struct quic {
 	struct quic_config cfg;
 	struct quic_callbacks cb;
@@ -67,6 +79,13 @@ struct quic {
 	uint32_t path;     /* of the first packet */
 	uint32_t new_path; /* being validated, while ${migrating} */
 	bool migrating;
+	uint16_t epoch; /* the newest; see quic_path.c */
+	struct quic_place full[QUIC_PLACES];
+	uint8_t
+	    dcid[QUIC_CID_BYTES]; /* of the client's latest packet in the place in use */
+	bool has_dcid;
+	size_t n_full;    /* ever */
+	uint64_t full_ns; /* when the newest was found */
 
 	struct quic_list list[QUIC_LISTS];
 	struct sendbuf_pool pool;
@@ -128,9 +147,17 @@ void quic_finish(struct quic *q);
 
 /* quic_path.c */
 void quic_path_callbacks(ngtcp2_callbacks *cb);
-void quic_path_set(ngtcp2_path_storage *ps, uint32_t path);
+void quic_path_set(ngtcp2_path_storage *ps, struct quic_place place);
 uint32_t quic_path_id(const ngtcp2_path *path);
 uint32_t quic_path_current(const struct quic *q);
+/* Where a datagram on ${path} counts as received; false when it must not be read. */
+bool quic_path_of(struct quic *q, uint32_t path, const uint8_t *data, size_t len,
+		  struct quic_place *place);
+/* The same datagram was authentic. */
+void quic_path_proved(struct quic *q, struct quic_place place, const uint8_t *data,
+		      size_t len);
+bool quic_is_late(const struct quic *q);
+bool quic_is_late(const struct quic *q);
 
 /* quic_crypto.c: TLS */
 void quic_crypto_callbacks(ngtcp2_callbacks *cb);

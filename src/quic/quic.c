@@ -6,9 +6,6 @@
 #include "base/clock.h"
 #include "quic/conn.h"
 
-/* Our connection ids. Nothing is dispatched by them: a path carries one connection. */
-#define CID_BYTES 8
-
 /* A guess for the first flight: a probe timeout of 300 ms instead of a second. */
 #define INITIAL_RTT_NS (100 * NS_PER_MS)
 
@@ -95,7 +92,7 @@ set_params(const struct quic *q, ngtcp2_settings *settings,
 static int
 random_cid(ngtcp2_cid *cid)
 {
-	uint8_t bytes[CID_BYTES];
+	uint8_t bytes[QUIC_CID_BYTES];
 
 	if (RAND_bytes(bytes, sizeof bytes) != 1)
 		return -1;
@@ -123,7 +120,7 @@ start(struct quic *q, uint32_t path, const ngtcp2_pkt_hd *initial, struct err *e
 	quic_path_callbacks(&cb);
 	cb.recv_stateless_reset = recv_stateless_reset;
 	set_params(q, &settings, &params);
-	quic_path_set(&ps, path);
+	quic_path_set(&ps, (struct quic_place){.path = path});
 	if (random_cid(&scid) < 0 || random_cid(&dcid) < 0)
 		return err_ssl(err, "random bytes");
 	if (initial != NULL) {
@@ -263,7 +260,7 @@ negotiate_version(struct quic *q, uint32_t path, const uint8_t *data, size_t len
 	ngtcp2_ssize n;
 
 	if (len < NGTCP2_MAX_UDP_PAYLOAD_SIZE ||
-	    ngtcp2_pkt_decode_version_cid(&vc, data, len, CID_BYTES) !=
+	    ngtcp2_pkt_decode_version_cid(&vc, data, len, QUIC_CID_BYTES) !=
 		NGTCP2_ERR_VERSION_NEGOTIATION ||
 	    RAND_bytes(&unused, 1) != 1)
 		return;
@@ -295,16 +292,23 @@ accept_first(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 static void
 read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 {
+	struct quic_place place;
 	ngtcp2_path_storage ps;
 	int rv;
 
 	q->opened = q->authentic = false;
-	quic_path_set(&ps, path);
+	if (!quic_path_of(q, path, data, len, &place)) {
+		q->dropped++;
+		return;
+	}
+	quic_path_set(&ps, place);
 	rv = ngtcp2_conn_read_pkt(q->conn, &ps.path, NULL, data, len, q->now_ns);
 	if (!q->opened)
 		q->dropped++;
-	if (q->authentic)
+	if (q->authentic) {
 		q->last_received_ns = q->now_ns;
+		quic_path_proved(q, place, data, len);
+	}
 	switch (rv) {
 	case 0:
 		return;
@@ -393,6 +397,7 @@ quic_get_info(const struct quic *q, struct quic_info *info)
 		if (!s->over)
 			info->packets_lost +=
 			    ngtcp2_conn_get_stream_loss_count(q->conn, s->id);
+	info->late = quic_is_late(q);
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
 	info->smoothed_rtt_ns = st.smoothed_rtt;
 	info->min_rtt_ns = st.min_rtt == UINT64_MAX ? 0 : st.min_rtt;

@@ -152,6 +152,14 @@ void quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_
  */
 int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
 
+/*
+ * The path in use carries packets again after a silence, as something outside of QUIC
+ * has shown: what is in doubt is sent now, not after a probe timeout that has doubled
+ * many times, and as on a new path: validated, with a fresh congestion window. Client
+ * only; the server follows. -1 as for quic_migrate(), and while a move is under way.
+ */
+int quic_revive(struct quic *q, uint64_t now_ns);
+
 /* NULL when the connection is not established, or the peer allows no more now. */
 struct quic_stream *quic_stream_open(struct quic *q, void *sarg);
 
@@ -183,6 +191,7 @@ struct quic_info {
 	uint64_t packets_lost;      /* of those with bytes of streams */
 	uint64_t datagrams_dropped; /* nothing in them could be decrypted */
 	uint64_t last_received_ns; /* last authenticated packet; 0 for none */
+	bool late; /* answers are overdue, and ngtcp2 would wait long before it asks again */
 	size_t streams;
 	size_t cwnd_bytes;
 	uint32_t path;
