@@ -13,7 +13,7 @@
 MPCPROXY=$(realpath -- "${MPCPROXY:-./mpcproxy}")
 lab_enter "$@"
 
-NAT_KINDS=${NAT_KINDS:-${SANITIZERS:+open restricted symmetric dual tcp-only}}
+NAT_KINDS=${NAT_KINDS:-${SANITIZERS:+open restricted symmetric dual upnp proxy-only}}
 servers=("stun = relay.test" "turn = turn:relay.test?transport=udp"
 	"turn = turn:relay.test?transport=tcp" "turn = turns:relay.test:443")
 if [ -n "${NAT_DEAD:-}" ]; then # nobody has that address
@@ -32,7 +32,7 @@ status=0
 "$PYTHON" "$LAB_HERE/matrix.py" --dir "$LAB" --mpcproxy "$MPCPROXY" --paths "$LAB_HERE/paths" \
 	--rendezvous "tls://rendezvous.test:443$(grep -o '#.*' "$LAB/rendezvous.log")" \
 	--turn-user "$RELAY_USER:$RELAY_PASSWORD" --turn-ca "$LAB/relay.pem" \
-	--proxy "$LAB_PROXY" "${servers[@]/#/--server=}" \
+	--proxy "http://192.168.1.1:$LAB_PROXY_PORT" "${servers[@]/#/--server=}" \
 	--kinds "$NAT_KINDS" --runs "${NAT_RUNS:-1}" --jobs "${NAT_JOBS:-8}" \
 	${NAT_ORDERED:+--ordered} || status=$?
 exit $status

@@ -27,7 +27,7 @@ RELAY_NUMBERS=(20 21)
 REFLECTOR_NUMBERS=(30 31)
 RELAY_USER=santa
 RELAY_PASSWORD=sleigh
-LAB_PROXY=http://192.168.1.1:8080 # of the networks that have one
+LAB_PROXY_PORT=8080
 
 LAB_PROGRAMS="ip:iproute2 nft:nftables turnserver:coturn miniupnpd:miniupnpd
 	tinyproxy:tinyproxy unshare:util-linux setpriv:util-linux nsenter:util-linux openssl:openssl"
@@ -88,6 +88,8 @@ lab_inside() {
 	mount --make-rprivate /
 	mount -t tmpfs tmpfs /run
 	mkdir /run/netns
+	# With the process ids of in here; where that is forbidden, it goes without.
+	mount -t proc proc /proc 2>/dev/null || true
 	{
 		echo "127.0.0.1 localhost"
 		printf '%s rendezvous.test\n' "203.0.113.${RENDEZVOUS_NUMBERS[0]}" \
@@ -372,10 +374,10 @@ lab_relay() {
 # lab_proxy ROUTER: an HTTP proxy that lets HTTPS pass, as in a company
 lab_proxy() {
 	local conf=$LAB/$1.proxy.conf
-	printf '%s\n' "Port 8080" "Listen 192.168.1.1" "Timeout 60" "MaxClients 100" \
+	printf '%s\n' "Port $LAB_PROXY_PORT" "Listen 192.168.1.1" "Timeout 60" "MaxClients 100" \
 		"Allow 192.168.1.0/24" "ConnectPort 443" "LogLevel Connect" >"$conf"
 	lab_start "$1" "$LAB/$1.proxy.log" tinyproxy -d -c "$conf"
-	lab_listens "$1" "$LAB/$1.proxy.log" "$LAB_PID" tcp:8080
+	lab_listens "$1" "$LAB/$1.proxy.log" "$LAB_PID" "tcp:$LAB_PROXY_PORT"
 }
 
 # lab_upnp ROUTER: miniupnpd; it needs a route for what it announces

@@ -84,7 +84,12 @@ class Cell:
             self.configure()
             for i in (0, 1):
                 self.start(i)
-            return self.connect()
+            seconds = self.connect()
+            self.stop()
+            for name, process in zip(self.names, self.processes):
+                if process.returncode != 0:
+                    raise Failure(f'{name} ended with {process.returncode}')
+            return seconds
         except RelayWon:
             raise
         except (Failure, subprocess.SubprocessError, OSError) as error:
