@@ -1,11 +1,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "path/context.h"
 
 /* The longest that the end of the program waits for TURN servers to be told. */
 #define CLOSING_MAX_MS 1500
+
+/* What STUN servers said that long ago is asked again with the next path. */
+#define PROBE_INTERVAL_NS (30 * NS_PER_S)
 
 /* What GLib and libnice have to say is for developers; what users should know is
  * logged where it is noticed. Their own debug messages are dropped: libnice's contain
@@ -46,10 +50,67 @@ path_context_new(struct event_base *base, struct err *err)
 	return ctx;
 }
 
+static void
+on_probed(void *arg)
+{
+	struct path_context *ctx = arg;
+	struct probe_result r;
+
+	if (ctx->probe_again != NULL) {
+		probe_free(ctx->probe);
+		ctx->probe = ctx->probe_again;
+		ctx->probe_again = NULL;
+	}
+	probe_get(ctx->probe, &r);
+	for (size_t i = 0; i < r.n_servers; i++)
+		if (r.server[i].state == PROBE_FAILED)
+			log_debug("server=%s:%u STUN: %s", r.server[i].url->host,
+				  r.server[i].url->port, r.server[i].why);
+	log_debug("stun=%zu of %zu answer", r.n_answered, r.n_servers);
+}
+
 void
-path_context_set_local(struct path_context *ctx, const struct local *local)
+path_context_probe(struct path_context *ctx)
+{
+	struct probe_result r = {0};
+	struct probe *fresh;
+	struct err err;
+
+	if (ctx->probe != NULL)
+		probe_get(ctx->probe, &r);
+	if (ctx->session == NULL || ctx->probe_again != NULL ||
+	    (ctx->probe != NULL &&
+	     (!r.done ||
+	      clock_now_ns() - probe_started_ns(ctx->probe) < PROBE_INTERVAL_NS)))
+		return;
+	fresh = probe_new(ctx->base, ctx->session, on_probed, ctx, &err);
+	if (fresh == NULL)
+		log_debug("STUN servers cannot be asked: %s", err.text);
+	else if (ctx->probe == NULL)
+		ctx->probe = fresh;
+	else
+		ctx->probe_again = fresh;
+}
+
+/* Where every path is a relayed one, STUN servers are none of our business. */
+static bool
+needs_stun(const struct session *s)
+{
+	for (size_t i = 0; i < s->n_parties; i++)
+		if (s->parties[i].policy != PATH_RELAY)
+			return true;
+	return false;
+}
+
+void
+path_context_set(struct path_context *ctx, const struct session *session,
+		 const struct local *local)
 {
 	ctx->local = local;
+	if (!needs_stun(session))
+		return;
+	ctx->session = session;
+	path_context_probe(ctx);
 }
 
 static gboolean
@@ -78,6 +139,8 @@ path_context_free(struct path_context *ctx)
 	g_source_unref(limit);
 	glib_loop_free(ctx->loop);
 	shims_free(&ctx->shims);
+	probe_free(ctx->probe);
+	probe_free(ctx->probe_again);
 	g_log_set_default_handler(g_log_default_handler, NULL);
 	udp_scratch_free(ctx->scratch);
 	free(ctx);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "path/glib_loop.h"
 #include "path/path.h"
+#include "path/probe.h"
 #include "path/shims.h"
 #include "path/udp.h"
 
@@ -38,9 +39,15 @@ struct path_context {
 	size_t closing; /* agents that still give back relayed addresses */
 	size_t next_stun;
 	struct udp_scratch *scratch; /* from the first path that needs it on */
-	const struct local *local; /* NULL: nothing is set */
+	const struct local *local;   /* NULL: nothing is set */
+	const struct session *session;
+	struct probe *probe;       /* NULL: STUN servers have not been asked */
+	struct probe *probe_again; /* replaces it when it is done */
 	struct shims shims;
 	struct log_gate lookup_gate; /* of the line about names that are not found */
 };
+
+/* Ask the STUN servers, again when what they said is old. */
+void path_context_probe(struct path_context *ctx);
 
 #endif

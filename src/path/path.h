@@ -24,9 +24,11 @@ struct path;
 struct path_context;
 
 struct path_context *path_context_new(struct event_base *base, struct err *err);
-/* What local.ini says for all paths: the HTTP proxy for TURN over TCP and TLS, and the CAs
- * of turns: servers. Before the first path; ${local} must outlive them. */
-void path_context_set_local(struct path_context *ctx, const struct local *local);
+/* What holds for all paths: the HTTP proxy for TURN over TCP and TLS, and the CAs of
+ * turns: servers. Asks the session's STUN servers, so that paths use one that answers.
+ * Before the first path; both must outlive the context. */
+void path_context_set(struct path_context *ctx, const struct session *session,
+		      const struct local *local);
 
 /* After every path of it has been freed. Runs GLib until nothing of theirs is left. */
 void path_context_free(struct path_context *ctx);

@@ -247,7 +247,7 @@ make_contexts(struct proxy *p, struct err *err)
 	p->path_ctx = path_context_new(p->base, err);
 	if (p->path_ctx == NULL)
 		return -1;
-	path_context_set_local(p->path_ctx, p->local);
+	path_context_set(p->path_ctx, p->session, p->local);
 	return 0;
 }
 
