@@ -56,7 +56,7 @@ MPCPROXY=$T/mpcproxy TOP=$T
 own() { [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$T"; }
 "$MPCPROXY" keygen "$T/rendezvous.pem" >/dev/null
 own
-WRAP=$T/locked
+WRAP=$T/locked VERB_WRAP=$T/locked
 make_session alice bob carol
 own
 PYTHON=$T/python

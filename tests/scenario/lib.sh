@@ -6,6 +6,7 @@
 # From the environment:
 #   MPCPROXY    the program under test (default: the one beside the current directory)
 #   WRAP        words to put before every proxy, for instance "valgrind -q --error-exitcode=99"
+#   VERB_WRAP   the same for verbs that are done at once
 #   SLOWDOWN    factor for all deadlines (default 1; 10 when WRAP is set)
 #   KEEP        when set, the scenario's directory stays for a look
 #   MPYC_PATH   a checkout of MPyC
@@ -46,6 +47,7 @@ export XDG_RUNTIME_DIR=$T/run XDG_CONFIG_HOME=$T/config XDG_STATE_HOME=$T/state
 export PYTHONDONTWRITEBYTECODE=1
 
 declare -A PID=()     # of what start() started and nobody waited for, by name
+declare -A PROXY=()   # those that are proxies or mailboxes: SIGTERM ends them with 0
 declare -A BASE=()    # base port, by party
 declare -A INDEX=()   # by party
 PARTIES=()
@@ -69,20 +71,25 @@ on_error() {
 }
 
 clean_up() {
-	local status=$? name logs
+	local status=$? name code logs
 	trap - EXIT ERR
 	set +e
 	for name in "${!PID[@]}"; do
 		kill -TERM "${PID[$name]}" 2>/dev/null
 	done
 	for name in "${!PID[@]}"; do
-		kill -CONT "${PID[$name]}" 2>/dev/null
 		if ! ended "${PID[$name]}" $((10 * SLOWDOWN)); then
 			printf 'left over: %s, process %s, did not end on SIGTERM\n' "$name" "${PID[$name]}" >&2
 			kill -KILL "${PID[$name]}"
 			[ $status -ne 0 ] || status=1
 		fi
 		wait "${PID[$name]}" 2>/dev/null
+		code=$?
+		# A sanitizer's or valgrind's verdict at the very end.
+		if [ -n "${PROXY[$name]:-}" ] && [ $code -ne 0 ]; then
+			printf 'FAILED: %s ended with %d\n' "$name" $code >&2
+			[ $status -ne 0 ] || status=1
+		fi
 	done
 	if [ $status -ne 0 ] && [ $status -ne 77 ]; then
 		logs=("$T"/*.log)
@@ -200,8 +207,8 @@ exits() {
 # Proxies
 
 # A verb in the foreground. The shell cannot be interrupted meanwhile, so it has a limit.
-# shellcheck disable=SC2086 # WRAP is meant to be split
-mpcproxy() { timeout --foreground -k 5 $((DEADLINE + 10)) ${WRAP:-} "$MPCPROXY" "$@"; }
+# shellcheck disable=SC2086 # VERB_WRAP is meant to be split
+mpcproxy() { timeout --foreground -k 5 $((DEADLINE + 10)) ${VERB_WRAP:-} "$MPCPROXY" "$@"; }
 
 # start_mpcproxy NAME ARGUMENTS...: a proxy or rendezvous, as start does
 # shellcheck disable=SC2086
@@ -209,6 +216,7 @@ start_mpcproxy() {
 	local name=$1
 	shift
 	start "$name" ${WRAP:-} "$MPCPROXY" "$@"
+	PROXY[$name]=1
 }
 
 rendezvous_start() {
