@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@ struct dialer {
 	uint16_t port;
 	bool patient;
 	bool ipv6;
+	int error; /* of the first address, which says more than the second's */
 	struct log_gate gate;
 	dialer_done *done;
 	void *arg;
@@ -76,11 +78,12 @@ failed(struct dialer *d, int error)
 		again(d);
 	} else if (!d->ipv6) {
 		drop_socket(d);
+		d->error = error;
 		d->ipv6 = true;
 		attempt(d);
 	} else {
 		drop_socket(d);
-		finish(d, strerror(error));
+		finish(d, strerror(d->error));
 	}
 }
 
@@ -103,6 +106,7 @@ established(struct dialer *d)
 {
 	struct err err;
 	unsigned hidden;
+	int on = 1;
 
 	if (is_self(d->fd)) {
 		failed(d, ECONNREFUSED);
@@ -115,6 +119,7 @@ established(struct dialer *d)
 		again(d);
 		return;
 	}
+	setsockopt(d->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	finish(d, NULL);
 }
 

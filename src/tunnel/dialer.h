@@ -11,7 +11,8 @@
 /* Connecting to a TCP port of this machine's loopback. */
 struct dialer;
 
-/* ${fd} is connected, non-blocking and the callee's; or -1 and the reason. */
+/* ${fd} is connected, non-blocking, with TCP_NODELAY, and the callee's; or -1 and the
+ * reason. */
 typedef void dialer_done(void *arg, int fd, const char *why);
 
 /*

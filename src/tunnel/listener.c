@@ -44,6 +44,7 @@ warn(struct listener *l, const char *why)
 static void
 admit(struct listener *l, int fd)
 {
+	struct linger now = {.l_onoff = 1};
 	char why[ERR_TEXT_BYTES + 64];
 	struct err err;
 	int on = 1;
@@ -51,6 +52,9 @@ admit(struct listener *l, int fd)
 	if (owner_check_client(fd, &err) != 0) {
 		snprintf(why, sizeof why, "refused a local connection: %s", err.text);
 		warn(l, why);
+		/* A reset, whether it has sent anything or not: the program must see an
+		 * error, and not the end of what the peer had to say. */
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 		close(fd);
 		return;
 	}

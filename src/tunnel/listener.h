@@ -9,8 +9,8 @@
 /* A TCP port for programs of our own user on this machine. */
 struct listener;
 
-/* A connection whose other end is a socket of our own user (owner_check_client()); ${fd}
- * is non-blocking, with TCP_NODELAY, and the callee's. */
+/* A connection whose other end is a socket of our own user (owner_check_client()), others
+ * are reset; ${fd} is non-blocking, with TCP_NODELAY, and the callee's. */
 typedef void listener_accepted(void *arg, int fd);
 
 /* Connections accepted per wake-up, so that a flood on one port cannot starve the rest.
