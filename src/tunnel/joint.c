@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -11,15 +12,20 @@
 
 #define READ_BYTES (16 * 1024)
 
+/* What joint_end_of_file() throws away at most: more than a socket's buffer holds. */
+#define WASTE_MAX (64 * 1024 * 1024)
+
 struct joint {
 	struct event_base *base;
 	joint_active *active;
 	void *arg;
 	struct quic_stream *qs;
 	bool open;
+	bool end_cancels;
 
 	int fd; /* -1 for none yet */
 	struct event *ev;
+	struct event *again; /* there is more to move after a turn */
 	/* The event is edge-triggered and watches both directions for the life of the
 	 * socket; these remember what the edges said. */
 	bool readable, writable, hung_up;
@@ -27,7 +33,7 @@ struct joint {
 	bool finished;   /* and passed on */
 	bool remote_fin; /* the peer's has come */
 	bool shut;       /* and has been passed on */
-	int error;       /* the socket failed */
+	int error;       /* the socket failed, or memory */
 
 	/* From the peer; bounded by the stream's window. */
 	struct evbuffer *waiting;
@@ -65,6 +71,8 @@ joint_free(struct joint *j)
 		return;
 	if (j->ev != NULL)
 		event_free(j->ev);
+	if (j->again != NULL)
+		event_free(j->again);
 	if (j->fd >= 0)
 		close(j->fd);
 	if (j->waiting != NULL)
@@ -74,18 +82,40 @@ joint_free(struct joint *j)
 	free(j);
 }
 
+static int
+pending_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof error;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
+}
+
 static void
 on_edge(evutil_socket_t fd, short what, void *arg)
 {
 	struct joint *j = arg;
 
-	(void)fd;
+	/* A reset is found by reading; but while nothing is read, because nobody takes
+	 * it or the end has been read already, it would go unnoticed. */
+	if ((j->readable || j->local_eof) && j->error == 0)
+		j->error = pending_error(fd);
 	if (what & (EV_READ | EV_CLOSED))
 		j->readable = true;
 	if (what & EV_WRITE)
 		j->writable = true;
 	if (what & EV_CLOSED)
 		j->hung_up = true;
+	j->active(j->arg);
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct joint *j = arg;
+
+	(void)fd;
+	(void)what;
 	j->active(j->arg);
 }
 
@@ -96,7 +126,10 @@ joint_set_fd(struct joint *j, int fd)
 	j->ev =
 	    event_new(j->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
 		      on_edge, j);
-	return j->ev == NULL ? -1 : event_add(j->ev, NULL);
+	j->again = evtimer_new(j->base, on_again, j);
+	if (j->ev == NULL || j->again == NULL)
+		return -1;
+	return event_add(j->ev, NULL);
 }
 
 bool
@@ -117,9 +150,17 @@ joint_set_stream(struct joint *j, struct quic_stream *qs)
 }
 
 void
+joint_end_cancels(struct joint *j)
+{
+	j->end_cancels = true;
+}
+
+void
 joint_open(struct joint *j)
 {
 	j->open = true;
+	/* Copies that went to streams before this one do not count. */
+	j->sent += j->held_sent;
 	/* A socket without an edge so far has room: it is new. */
 	j->writable = true;
 }
@@ -134,8 +175,10 @@ held_left(const struct joint *j)
 static int
 read_held(struct joint *j)
 {
+	size_t max = j->end_cancels ? JOINT_HELD_TO_END_MAX : JOINT_HELD_MAX;
+
 	while (j->readable && !j->local_eof) {
-		size_t room = JOINT_HELD_MAX - evbuffer_get_length(j->held);
+		size_t room = max - evbuffer_get_length(j->held);
 		int n;
 
 		if (room == 0)
@@ -172,7 +215,8 @@ send_held(struct joint *j)
 			taken += iov[i].iov_len;
 		}
 		quic_stream_commit(j->qs, taken);
-		j->sent += taken;
+		if (j->open)
+			j->sent += taken;
 	}
 	if (j->open && j->held != NULL && held_left(j) == 0) {
 		evbuffer_free(j->held);
@@ -188,6 +232,7 @@ read_through(struct joint *j, size_t want)
 	struct iovec iov[2];
 	size_t room = 0;
 	ssize_t n;
+	int error;
 	int areas = quic_stream_reserve(j->qs, want, iov);
 
 	if (areas == 0)
@@ -195,9 +240,12 @@ read_through(struct joint *j, size_t want)
 	for (int i = 0; i < areas; i++)
 		room += iov[i].iov_len;
 	n = readv(j->fd, iov, areas);
+	error = errno;
 	quic_stream_commit(j->qs, n > 0 ? (size_t)n : 0);
-	if (n < 0 && errno != EAGAIN)
+	if (n < 0 && error != EAGAIN) {
+		errno = error;
 		return -1;
+	}
 	if (n == 0)
 		j->local_eof = true;
 	/* A short read has emptied the socket, and the next bytes make a new edge; only
@@ -210,13 +258,16 @@ read_through(struct joint *j, size_t want)
 static int
 read_open(struct joint *j)
 {
+	static const struct timeval now;
 	size_t turn = 0;
 	ssize_t n;
 
 	while (j->readable && !j->local_eof) {
 		if (turn >= JOINT_TURN_BYTES) {
-			/* The edge is spent: come back by ourselves. */
-			event_active(j->ev, EV_READ, 0);
+			/* The edge is spent: come back by ourselves, by a timer, for
+			 * whatever is activated directly runs before the loop has
+			 * looked at the other sockets. */
+			event_add(j->again, &now);
 			break;
 		}
 		n = read_through(j, JOINT_TURN_BYTES - turn);
@@ -240,7 +291,8 @@ move_out(struct joint *j)
 	send_held(j);
 	if (j->open && held_left(j) == 0 && read_open(j) != 0)
 		return -1;
-	if (j->local_eof && !j->finished && held_left(j) == 0) {
+	if (j->local_eof && !j->finished && held_left(j) == 0 &&
+	    (j->open || !j->end_cancels)) {
 		quic_stream_finish(j->qs);
 		j->finished = true;
 	}
@@ -285,10 +337,8 @@ joint_move(struct joint *j)
 	/* The kernel tells of a failure once; whoever asks later must hear it too. */
 	if (j->error == 0 && (move_in(j) != 0 || move_out(j) != 0))
 		j->error = errno;
-	if (j->error != 0) {
-		errno = j->error;
+	if (j->error != 0)
 		return JOINT_BROKEN;
-	}
 	return j->shut && j->finished ? JOINT_DONE : JOINT_GOES_ON;
 }
 
@@ -299,24 +349,40 @@ joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin)
 
 	if (len > 0 && j->open && j->writable && evbuffer_get_length(j->waiting) == 0) {
 		n = send(j->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno != EAGAIN)
+		if (n < 0 && errno != EAGAIN) {
+			j->error = errno;
 			return -1;
+		}
 		if (n < (ssize_t)len)
 			j->writable = false;
 		if (n < 0)
 			n = 0;
 		left(j, (size_t)n);
 	}
-	if ((size_t)n < len && evbuffer_add(j->waiting, data + n, len - (size_t)n) != 0)
+	if ((size_t)n < len && evbuffer_add(j->waiting, data + n, len - (size_t)n) != 0) {
+		j->error = ENOMEM;
 		return -1;
+	}
 	j->remote_fin = j->remote_fin || fin;
 	return 0;
+}
+
+const char *
+joint_error(const struct joint *j)
+{
+	return strerror(j->error);
 }
 
 bool
 joint_hung_up(const struct joint *j)
 {
 	return j->local_eof || j->hung_up;
+}
+
+bool
+joint_has_sent(const struct joint *j)
+{
+	return j->open || j->held_sent > 0 || j->finished;
 }
 
 static size_t
@@ -367,13 +433,17 @@ void
 joint_end_of_file(struct joint *j)
 {
 	char waste[READ_BYTES];
+	size_t wasted = 0;
+	ssize_t n = 1;
 
 	if (j->fd < 0)
 		return;
 	shutdown(j->fd, SHUT_WR);
 	/* Unread bytes would turn the close into a reset. */
-	while (recv(j->fd, waste, sizeof waste, MSG_DONTWAIT) > 0)
-		continue;
+	while (n > 0 && wasted < WASTE_MAX) {
+		n = recv(j->fd, waste, sizeof waste, MSG_DONTWAIT);
+		wasted += n > 0 ? (size_t)n : 0;
+	}
 }
 
 void

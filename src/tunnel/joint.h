@@ -20,6 +20,9 @@
 struct joint;
 
 #define JOINT_HELD_MAX (64 * 1024)
+/* The same after joint_end_cancels(): an end of file is found only by reading up to it,
+ * and MPyC's greeting between 20 parties has 760 KiB. */
+#define JOINT_HELD_TO_END_MAX (1024 * 1024)
 
 /* Moved from one socket in one go, so that a bulk stream does not keep the others
  * waiting. */
@@ -41,24 +44,34 @@ bool joint_has_fd(const struct joint *j);
  * for the next one. Only before joint_open() may another be joined. */
 void joint_set_stream(struct joint *j, struct quic_stream *qs);
 
+/* Until joint_open() the local program has no reason to end: an end of file is not
+ * passed on, and joint_hung_up() tells of it. */
+void joint_end_cancels(struct joint *j);
+
 /* Both programs are there. */
 void joint_open(struct joint *j);
 
 enum joint_state {
 	JOINT_GOES_ON,
 	JOINT_DONE,   /* both ends of file have been passed on */
-	JOINT_BROKEN, /* the socket failed: errno says how */
+	JOINT_BROKEN, /* for good: joint_error() says how */
 };
 
 /* Move what can be moved, both ways. */
 enum joint_state joint_move(struct joint *j);
 
-/* From the peer, for the local program; credit goes back as bytes leave. -1 when the
- * socket failed or memory is short. */
+/* From the peer, for the local program; credit goes back as bytes leave. -1 when that is
+ * broken. */
 int joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin);
+
+/* Why it is broken, in a phrase. */
+const char *joint_error(const struct joint *j);
 
 /* The local program has closed its side, whether or not that has been passed on. */
 bool joint_hung_up(const struct joint *j);
+
+/* Something of the local program's has been written to the stream. */
+bool joint_has_sent(const struct joint *j);
 
 /* The first bytes held from the local program, or waiting for it: how many of ${len}
  * were copied to ${out}. */

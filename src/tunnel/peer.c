@@ -32,10 +32,12 @@ struct peer {
 	bool closing; /* takes no new streams */
 
 	struct stream_list all;
-	struct stream_list waiting_ports;   /* for the link */
-	struct stream_list waiting_mpyc[2]; /* by direction, for their turn */
-	struct stream *live_mpyc[2];        /* whose turn it is */
-	struct event *credit;
+	struct stream_list waiting_ports; /* for the link */
+	/* Of two parties only the one with the smaller index dials, so that these are
+	 * all opened, or all accepted. */
+	struct stream_list waiting_mpyc; /* for their turn, and the link */
+	struct stream *live_mpyc;        /* whose turn it is */
+	struct event *advance;           /* somebody who waits may proceed */
 	size_t n_streams[2];
 	uint64_t bytes_sent, bytes_received;
 	struct log_gate gate;
@@ -71,6 +73,14 @@ dequeue(struct stream_list *queue)
 	return links->stream;
 }
 
+/* Not at once: whoever asks for it may be half gone, or inside a callback of a
+ * connection that is. */
+static void
+advance_soon(struct peer *p)
+{
+	event_active(p->advance, EV_TIMEOUT, 0);
+}
+
 /* Let the first of ${queue} proceed; -1 when it cannot now. */
 static int
 proceed_first(struct peer *p, struct stream_list *queue)
@@ -81,43 +91,56 @@ proceed_first(struct peer *p, struct stream_list *queue)
 	if (stream_proceed(s) == 0)
 		return 0;
 	enqueue(queue, s, true);
-	event_add(p->credit, &tv);
+	event_add(p->advance, &tv);
 	return -1;
+}
+
+static void
+advance_mpyc(struct peer *p)
+{
+	struct stream *s;
+
+	if (p->live_mpyc != NULL || TAILQ_EMPTY(&p->waiting_mpyc))
+		return;
+	s = TAILQ_FIRST(&p->waiting_mpyc)->stream;
+	if (stream_is_opener(s) && !link_is_up(p->link))
+		return;
+	p->live_mpyc = s;
+	if (proceed_first(p, &p->waiting_mpyc) != 0)
+		p->live_mpyc = NULL;
 }
 
 /* Whoever has waited and need not any more. */
 static void
-advance(struct peer *p)
+on_advance(evutil_socket_t fd, short what, void *arg)
 {
-	for (enum direction d = OPENED; d <= ACCEPTED; d++) {
-		struct stream_list *queue = &p->waiting_mpyc[d];
+	struct peer *p = arg;
 
-		if (p->live_mpyc[d] != NULL || TAILQ_EMPTY(queue) ||
-		    (d == OPENED && !link_is_up(p->link)))
-			continue;
-		p->live_mpyc[d] = TAILQ_FIRST(queue)->stream;
-		if (proceed_first(p, queue) != 0)
-			p->live_mpyc[d] = NULL;
-	}
+	(void)fd;
+	(void)what;
+	advance_mpyc(p);
 	while (link_is_up(p->link) && !TAILQ_EMPTY(&p->waiting_ports))
 		if (proceed_first(p, &p->waiting_ports) != 0)
 			break;
 }
 
-static void
-on_credit(evutil_socket_t fd, short what, void *arg)
+bool
+peer_may_log(struct peer *p)
 {
-	(void)fd;
-	(void)what;
-	advance(arg);
+	unsigned hidden;
+
+	if (!log_gate_pass(&p->gate, (long long)clock_now_ns(), &hidden))
+		return false;
+	if (hidden > 0)
+		log_info("peer=%s %u lines about its streams are left out", p->name,
+			 hidden);
+	return true;
 }
 
 static void
 refusal(struct peer *p, const char *why)
 {
-	unsigned hidden;
-
-	if (log_gate_pass(&p->gate, (long long)clock_now_ns(), &hidden))
+	if (peer_may_log(p))
 		log_warn("peer=%s a stream is refused: %s", p->name, why);
 }
 
@@ -141,15 +164,14 @@ peer_add(struct peer *p, struct stream *s)
 }
 
 int
-peer_admit_mpyc(struct peer *p, struct stream *s)
+peer_admit_mpyc(struct peer *p)
 {
 	size_t n = 0;
 	struct stream_links *links;
 
-	TAILQ_FOREACH(links, &p->all, all)
-	if (stream_is_mpyc(links->stream) && direction(links->stream) == direction(s))
-		n++;
-	/* ${s} is among them. */
+	TAILQ_FOREACH (links, &p->all, all)
+		n += stream_is_mpyc(links->stream);
+	/* One of them may be live. */
 	if (n <= PEER_MPYC_HELD_MAX + 1)
 		return 0;
 	refusal(p, "too many MPyC connections wait already; end the programs that made "
@@ -160,28 +182,26 @@ peer_admit_mpyc(struct peer *p, struct stream *s)
 void
 peer_wait(struct peer *p, struct stream *s)
 {
-	enum direction d = direction(s);
+	bool mpyc = stream_is_mpyc(s);
 
 	/* One that waits again on a new link keeps its turn. */
-	enqueue(stream_is_mpyc(s) ? &p->waiting_mpyc[d] : &p->waiting_ports, s,
-		p->live_mpyc[d] == s);
-	if (p->live_mpyc[d] == s)
-		p->live_mpyc[d] = NULL;
-	else if (p->live_mpyc[d] != NULL && stream_is_mpyc(s))
+	enqueue(mpyc ? &p->waiting_mpyc : &p->waiting_ports, s, p->live_mpyc == s);
+	if (p->live_mpyc == s)
+		p->live_mpyc = NULL;
+	else if (mpyc && p->live_mpyc != NULL)
 		log_info("peer=%s an MPyC connection waits until the one before it has "
 			 "ended",
 			 p->name);
 	else if (stream_is_opener(s) && !link_is_up(p->link))
 		log_info("peer=%s a connection is held until %s is connected", p->name,
 			 p->name);
-	advance(p);
+	advance_soon(p);
 }
 
 void
 peer_remove(struct peer *p, struct stream *s)
 {
 	struct stream_links *links = stream_links(s);
-	enum direction d = direction(s);
 
 	if (links->stream == NULL)
 		return;
@@ -189,11 +209,10 @@ peer_remove(struct peer *p, struct stream *s)
 		TAILQ_REMOVE(links->queue, links, waiting);
 	TAILQ_REMOVE(&p->all, links, all);
 	links->stream = NULL;
-	p->n_streams[d]--;
-	if (p->live_mpyc[d] == s) {
-		p->live_mpyc[d] = NULL;
-		/* Not from here: ${s} is half gone, and its successor may call back. */
-		event_active(p->credit, EV_TIMEOUT, 0);
+	p->n_streams[direction(s)]--;
+	if (p->live_mpyc == s) {
+		p->live_mpyc = NULL;
+		advance_soon(p);
 	}
 }
 
@@ -231,7 +250,7 @@ on_up(void *arg)
 			 addr_format(&info.path.remote, remote));
 	else
 		log_info("peer=%s connected", p->name);
-	advance(p);
+	advance_soon(p);
 	p->cb.changed(p->arg);
 }
 
@@ -360,10 +379,9 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 	p->name = cfg->session->parties[cfg->peer].name;
 	TAILQ_INIT(&p->all);
 	TAILQ_INIT(&p->waiting_ports);
-	TAILQ_INIT(&p->waiting_mpyc[OPENED]);
-	TAILQ_INIT(&p->waiting_mpyc[ACCEPTED]);
-	p->credit = evtimer_new(cfg->base, on_credit, p);
-	if (p->credit == NULL) {
+	TAILQ_INIT(&p->waiting_mpyc);
+	p->advance = evtimer_new(cfg->base, on_advance, p);
+	if (p->advance == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
@@ -377,7 +395,7 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 err2:
 	free_listeners(p);
 	free(p->ports);
-	event_free(p->credit);
+	event_free(p->advance);
 err1:
 	free(p);
 	return NULL;
@@ -406,8 +424,7 @@ peer_is_idle(const struct peer *p)
 	struct link_info info;
 	size_t attached = 0;
 
-	TAILQ_FOREACH(links, &p->all, all)
-	{
+	TAILQ_FOREACH (links, &p->all, all) {
 		if (!stream_is_idle(links->stream))
 			return false;
 		attached += stream_is_attached(links->stream);
@@ -430,7 +447,7 @@ peer_free(struct peer *p)
 		stream_kill(links->stream);
 	link_free(p->link);
 	free(p->ports);
-	event_free(p->credit);
+	event_free(p->advance);
 	free(p);
 }
 
@@ -474,8 +491,7 @@ peer_status(const struct peer *p, struct peer_status *out)
 	out->has_path = info.has_path;
 	out->path = info.path;
 	out->smoothed_rtt_ns = info.quic.smoothed_rtt_ns;
-	TAILQ_FOREACH(links, &p->all, all)
-	{
+	TAILQ_FOREACH (links, &p->all, all) {
 		if (stream_is_held(links->stream))
 			out->held++;
 		else

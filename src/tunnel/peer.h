@@ -17,7 +17,7 @@ struct stream;
 
 /* Streams of one party, of each direction; one more is refused. */
 #define PEER_STREAMS_MAX QUIC_STREAMS_MAX
-/* MPyC streams of one party that are not live, of each direction. */
+/* MPyC streams of one party that are not live. */
 #define PEER_MPYC_HELD_MAX 16
 
 struct peer_callbacks {
@@ -47,13 +47,17 @@ void peer_status(const struct peer *p, struct peer_status *out);
  * for a SOCKS5 reply. Takes ${fd} over. */
 void peer_open_port(struct peer *p, int fd, uint16_t port, bool socks);
 
-/* --- for stream.c --- */
+/* --- for its streams --- */
+
+/* Whether a line that the peer can provoke may be logged now. */
+bool peer_may_log(struct peer *p);
 
 /* A new stream; -1 when there are too many, or no new ones are taken (logged). */
 int peer_add(struct peer *p, struct stream *s);
-/* Whether one more MPyC stream may be held; -1 when there are too many (logged). */
-int peer_admit_mpyc(struct peer *p, struct stream *s);
-/* ${s} wants stream_proceed() as soon as it may. */
+/* Whether one more MPyC stream, which has been added, may be held; -1 when there are
+ * too many (logged). */
+int peer_admit_mpyc(struct peer *p);
+/* ${s} wants stream_proceed() as soon as it may; not from within this call. */
 void peer_wait(struct peer *p, struct stream *s);
 /* ${s} is about to be freed. */
 void peer_remove(struct peer *p, struct stream *s);

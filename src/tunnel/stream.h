@@ -17,13 +17,12 @@
  *
  *   opener:    [GREETING ->] WAITING -> REQUESTED -> LIVE
  *   acceptor:  HEADER -> [GREETING -> WAITING ->] DIALLING -> LIVE
- *              HEADER -> ECHO
  *
  * GREETING is for MPyC's first bytes (guard.h). WAITING is for the link, and for the one
- * MPyC stream that may be live between two parties in one direction. Until an opener is
- * LIVE its local program's first bytes are kept, so that the request can be made again
- * on a new link. A stream that is over is freed at once; what QUIC still has to deliver
- * of it, QUIC delivers.
+ * MPyC stream that may be live between two parties. Until an opener is LIVE its local
+ * program's first bytes are kept, so that the request can be made again on a new link. A
+ * stream that is over is freed at once; what QUIC still has to deliver of it, QUIC
+ * delivers.
  */
 struct stream;
 
