@@ -470,7 +470,7 @@ raw_start(struct raw_party *raw, struct proxy_rig *r, size_t index, size_t peer)
 	raw->peer = peer;
 	assert_int_equal(RAND_bytes(raw->incarnation, sizeof raw->incarnation), 1);
 	raw->path_ctx = path_context_new(r->base, &err);
-	path_context_set_local(raw->path_ctx, raw->local);
+	path_context_set(raw->path_ctx, r->session, raw->local);
 	raw->client_ctx = cert_ssl_ctx(cfg.identity, false, "mpcproxy/1", &err);
 	raw->server_ctx = cert_ssl_ctx(cfg.identity, true, "mpcproxy/1", &err);
 	cfg.path_ctx = raw->path_ctx;
