@@ -32,10 +32,10 @@ count() {
 		exit 1
 	}
 	total=$(sed -n 's/^==[0-9]*== Collected : *\([0-9]*\).*/\1/p' <<<"$out")
-	[ -n "$total" ] && [ "$total" -gt 0 ] || {
+	if [ "${total:-0}" -le 0 ]; then
 		echo "callgrind has counted nothing: $out" >&2
 		exit 1
-	}
+	fi
 	echo $((total / $3))
 }
 
