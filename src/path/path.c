@@ -16,7 +16,7 @@ struct path {
 	struct path_callbacks cb;
 	void *arg;
 	enum path_policy policy;
-	bool turn; /* TURN servers are asked */
+	size_t n_turn; /* TURN servers that are asked */
 	struct ice *ice;
 	const struct carrier *carrier;
 	void *carrier_self;
@@ -193,7 +193,7 @@ relay_advice(const struct path *p)
 {
 	if (p->policy == PATH_DIRECT || has_relayed(p))
 		return "";
-	if (p->turn)
+	if (p->n_turn > 0)
 		return ", and no TURN server gave a relayed address";
 	return ", none relayed: a TURN server would help";
 }
@@ -358,7 +358,8 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->cb = *cb;
 	p->arg = arg;
 	p->policy = cfg->policy;
-	p->turn = cfg->session->n_turn > 0 && cfg->turn_user != NULL;
+	if (cfg->turn_user != NULL && cfg->policy != PATH_DIRECT)
+		p->n_turn = cfg->session->n_turn;
 	p->controlling = cfg->controlling;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
@@ -479,4 +480,28 @@ path_get_info(const struct path *p, struct path_info *info)
 	*info = p->info;
 	info->ready = p->ready;
 	info->carrier = p->carrier->name;
+}
+
+void
+path_get_facts(const struct path *p, struct path_facts *facts)
+{
+	struct probe_result r = {0};
+	const struct candidate *c;
+	size_t i;
+
+	memset(facts, 0, sizeof *facts);
+	if (p->ctx->probe != NULL)
+		probe_get(p->ctx->probe, &r);
+	facts->udp = r.udp;
+	facts->mapping = r.mapping;
+	facts->turn_servers = p->n_turn;
+	for (i = 0; i < p->n_local; i++) {
+		c = &p->local[i];
+		facts->relayed |= c->type == PATH_RELAYED;
+		facts->reflexive |= c->type == PATH_SERVER_REFLEXIVE;
+		if (c->type != PATH_HOST)
+			continue;
+		facts->ipv6 |= c->addr.sa.sa_family == AF_INET6;
+		facts->ipv4 |= c->addr.sa.sa_family == AF_INET;
+	}
 }

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "path/probe.h"
 #include "session/local.h"
 #include "session/session.h"
 
@@ -125,6 +126,15 @@ struct path_info {
 };
 
 void path_get_info(const struct path *p, struct path_info *info);
+
+/* What is known of our own network: as STUN servers and gathering have told so far. */
+struct path_facts {
+	enum probe_answer udp;
+	enum probe_mapping mapping;
+	bool ipv4, ipv6, reflexive, relayed; /* local candidates */
+	size_t turn_servers;                 /* asked */
+};
+void path_get_facts(const struct path *p, struct path_facts *facts);
 const char *
 path_candidate_type_name(enum path_candidate_type type); /* "host", "srflx", ... */
 

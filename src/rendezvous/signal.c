@@ -10,9 +10,19 @@ enum field {
 	FIELD_ICE_PWD = 3,           /* RFC 8839, 5.4 */
 	FIELD_CANDIDATE = 4,         /* RFC 8839, 5.1, from the foundation on; repeated */
 	FIELD_END_OF_CANDIDATES = 5, /* RFC 8840, 8.2; empty */
+	FIELD_FACTS = 6,             /* 4 bytes; a later version's may have more */
 };
 
 #define FIELD_HEADER_BYTES 3
+
+#define FACTS_BYTES 4
+/* Bits of its third byte. */
+enum {
+	GATHERED_IPV4 = 1 << 0,
+	GATHERED_IPV6 = 1 << 1,
+	GATHERED_REFLEXIVE = 1 << 2,
+	GATHERED_RELAYED = 1 << 3,
+};
 
 /* RFC 8839, 5.4. */
 #define UFRAG_MIN 4
@@ -20,8 +30,8 @@ enum field {
 
 /* Generation, ufrag, pwd, the end and all candidates, each as long as it may be. */
 #define BUNDLE_MAX                                                                       \
-	((4 + SIGNAL_CANDIDATES_MAX) * FIELD_HEADER_BYTES + sizeof(uint32_t) +           \
-	 SIGNAL_UFRAG_MAX + SIGNAL_PWD_MAX +                                             \
+	((5 + SIGNAL_CANDIDATES_MAX) * FIELD_HEADER_BYTES + sizeof(uint32_t) +           \
+	 FACTS_BYTES + SIGNAL_UFRAG_MAX + SIGNAL_PWD_MAX +                               \
 	 SIGNAL_CANDIDATES_MAX * SIGNAL_CANDIDATE_MAX)
 
 _Static_assert(BUNDLE_MAX <= CONTACT_BODY_MAX, "the largest bundle fits a message");
@@ -102,6 +112,41 @@ take_candidate(struct signal_candidates *m, const struct reader *value)
 	return 0;
 }
 
+/* What a later version may say beyond what is known here counts as unknown. */
+static int
+take_facts(struct signal_facts *f, struct reader *value)
+{
+	uint8_t udp = read_u8(value), mapping = read_u8(value), gathered = read_u8(value);
+
+	f->told = true;
+	if (udp <= SIGNAL_UDP_BLOCKED)
+		f->udp = udp;
+	if (mapping <= SIGNAL_MAPPING_DEPENDENT)
+		f->mapping = mapping;
+	f->ipv4 = (gathered & GATHERED_IPV4) != 0;
+	f->ipv6 = (gathered & GATHERED_IPV6) != 0;
+	f->reflexive = (gathered & GATHERED_REFLEXIVE) != 0;
+	f->relayed = (gathered & GATHERED_RELAYED) != 0;
+	f->turn_servers = read_u8(value);
+	return value->ok ? 0 : -1;
+}
+
+static void
+write_facts(struct writer *w, const struct signal_facts *f)
+{
+	uint8_t value[FACTS_BYTES] = {
+	    (uint8_t)f->udp,
+	    (uint8_t)f->mapping,
+	    (uint8_t)((f->ipv4 ? GATHERED_IPV4 : 0) | (f->ipv6 ? GATHERED_IPV6 : 0) |
+		      (f->reflexive ? GATHERED_REFLEXIVE : 0) |
+		      (f->relayed ? GATHERED_RELAYED : 0)),
+	    f->turn_servers,
+	};
+
+	if (f->told)
+		write_field(w, FIELD_FACTS, value, sizeof value);
+}
+
 static int
 take_field(struct signal_candidates *m, uint8_t type, struct reader *value)
 {
@@ -119,6 +164,8 @@ take_field(struct signal_candidates *m, uint8_t type, struct reader *value)
 	case FIELD_END_OF_CANDIDATES:
 		m->last = true;
 		return reader_done(value) ? 0 : -1;
+	case FIELD_FACTS:
+		return take_facts(&m->facts, value);
 	default:
 		return 0; /* of a later version */
 	}
@@ -137,7 +184,7 @@ decode(struct signal_candidates *m, const uint8_t *body, size_t len, unsigned re
 
 		if (!r.ok)
 			break;
-		if (type >= FIELD_GENERATION && type <= FIELD_END_OF_CANDIDATES &&
+		if (type >= FIELD_GENERATION && type <= FIELD_FACTS &&
 		    type != FIELD_CANDIDATE) {
 			if ((have & 1U << type) != 0)
 				return -1;
@@ -163,6 +210,7 @@ signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t
 	for (size_t i = 0; i < m->n; i++)
 		write_field(&w, FIELD_CANDIDATE, m->candidate[i],
 			    strlen(m->candidate[i]));
+	write_facts(&w, &m->facts);
 	if (m->last)
 		write_field(&w, FIELD_END_OF_CANDIDATES, NULL, 0);
 	return w.ok ? (int)w.len : -1;

@@ -27,11 +27,28 @@ enum signal_type {
 #define SIGNAL_CANDIDATES_MAX 25  /* libnice takes no more */
 #define SIGNAL_CANDIDATE_MAX  192 /* one candidate line without "a=candidate:" */
 
+/* What the sender knows of its own network, for the other side's status. Zero in every
+ * member but ${told}: unknown, or none. */
+struct signal_facts {
+	bool told;
+	enum { SIGNAL_UDP_UNKNOWN, SIGNAL_UDP_WORKS, SIGNAL_UDP_BLOCKED } udp;
+	/* RFC 4787, 4.1; none: there is no NAT. */
+	enum {
+		SIGNAL_MAPPING_UNKNOWN,
+		SIGNAL_MAPPING_NONE,
+		SIGNAL_MAPPING_INDEPENDENT,
+		SIGNAL_MAPPING_DEPENDENT,
+	} mapping;
+	bool ipv4, ipv6, reflexive, relayed; /* candidates gathered so far */
+	uint8_t turn_servers;                /* that were asked for relayed ones */
+};
+
 struct signal_candidates {
 	/* Counts the ICE attempts between two parties; the QUIC client chooses it,
 	 * the server answers under the same number. */
 	uint32_t generation;
 	bool last; /* no bundle of this generation follows */
+	struct signal_facts facts;
 	char ufrag[SIGNAL_UFRAG_MAX + 1];
 	char pwd[SIGNAL_PWD_MAX + 1];
 	size_t n;
@@ -39,14 +56,16 @@ struct signal_candidates {
 };
 
 /* These return the encoded length, or -1 when it does not fit ${size}. */
-int signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t size);
+int signal_encode_candidates(const struct signal_candidates *m, uint8_t *out,
+			     size_t size);
 /* RESTART and CONCLUDED are about one generation and say no more. */
 int signal_encode_generation(uint32_t generation, uint8_t *out, size_t size);
 
 /* 0, or -1 when the body is malformed: a length beyond its end, a bound above
  * exceeded, a missing field, a byte that ICE does not allow in ufrag, pwd or
  * candidate. */
-int signal_decode_candidates(struct signal_candidates *m, const uint8_t *body, size_t len);
+int signal_decode_candidates(struct signal_candidates *m, const uint8_t *body,
+			     size_t len);
 int signal_decode_generation(uint32_t *generation, const uint8_t *body, size_t len);
 
 #endif

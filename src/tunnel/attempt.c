@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "tunnel/attempt.h"
@@ -12,8 +13,39 @@ struct attempt {
 	uint64_t started_ns;
 	bool ready;
 	bool failed;
+	struct signal_facts theirs;
 	bool peer_concluded;
 };
+
+static void
+own_facts(const struct attempt *a, struct signal_facts *out)
+{
+	struct path_facts f;
+
+	path_get_facts(a->path, &f);
+	memset(out, 0, sizeof *out);
+	out->told = true;
+	if (f.udp != PROBE_UNKNOWN)
+		out->udp = f.udp == PROBE_YES ? SIGNAL_UDP_WORKS : SIGNAL_UDP_BLOCKED;
+	switch (f.mapping) {
+	case PROBE_MAPPING_UNKNOWN:
+		break;
+	case PROBE_MAPPING_NONE:
+		out->mapping = SIGNAL_MAPPING_NONE;
+		break;
+	case PROBE_MAPPING_INDEPENDENT:
+		out->mapping = SIGNAL_MAPPING_INDEPENDENT;
+		break;
+	case PROBE_MAPPING_DEPENDENT:
+		out->mapping = SIGNAL_MAPPING_DEPENDENT;
+		break;
+	}
+	out->ipv4 = f.ipv4;
+	out->ipv6 = f.ipv6;
+	out->reflexive = f.reflexive;
+	out->relayed = f.relayed;
+	out->turn_servers = (uint8_t)f.turn_servers;
+}
 
 static void
 on_bundle(void *arg, const struct path_bundle *b)
@@ -23,6 +55,7 @@ on_bundle(void *arg, const struct path_bundle *b)
 	uint8_t body[CONTACT_BODY_MAX];
 	int len;
 
+	own_facts(a, &m.facts);
 	snprintf(m.ufrag, sizeof m.ufrag, "%s", b->ufrag);
 	snprintf(m.pwd, sizeof m.pwd, "%s", b->pwd);
 	for (; m.n < b->n && m.n < SIGNAL_CANDIDATES_MAX; m.n++)
@@ -113,6 +146,8 @@ attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err 
 {
 	const char *line[SIGNAL_CANDIDATES_MAX];
 
+	if (m->facts.told)
+		a->theirs = m->facts;
 	for (size_t i = 0; i < m->n; i++)
 		line[i] = m->candidate[i];
 	return path_remote(a->path, m->ufrag, m->pwd, line, m->n, m->last, err);
@@ -124,6 +159,14 @@ attempt_peer_concluded(struct attempt *a)
 	a->peer_concluded = true;
 	if (attempt_is_ready(a))
 		path_take_over(a->path);
+}
+
+void
+attempt_facts(const struct attempt *a, struct signal_facts *ours,
+	      struct signal_facts *theirs)
+{
+	own_facts(a, ours);
+	*theirs = a->theirs;
 }
 
 struct path *

@@ -36,6 +36,10 @@ int attempt_remote(struct attempt *a, const struct signal_candidates *m, struct 
 /* The other side's agent has concluded: with ours, libnice has done its work. */
 void attempt_peer_concluded(struct attempt *a);
 
+/* What is known of both sides' networks, theirs as they told it. */
+void attempt_facts(const struct attempt *a, struct signal_facts *ours,
+		   struct signal_facts *theirs);
+
 struct path *attempt_path(const struct attempt *a);
 uint32_t attempt_generation(const struct attempt *a);
 uint64_t attempt_started_ns(const struct attempt *a);

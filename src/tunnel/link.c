@@ -55,6 +55,7 @@ struct link {
 	struct event *reap;  /* the same: frees what callbacks have ended */
 	uint64_t since_ns;
 	char last_error[ERR_TEXT_BYTES];
+	char why[WHY_BYTES]; /* there is no path; "" while that is not known */
 };
 
 static void start_attempt(struct link *l);
@@ -183,6 +184,7 @@ on_conn_established(void *arg, struct conn *c)
 	l->silent = false;
 	l->since_ns = clock_now_ns();
 	l->last_error[0] = '\0';
+	l->why[0] = '\0';
 	l->cb.up(l->arg);
 }
 
@@ -334,13 +336,37 @@ on_ready(void *arg, struct attempt *a)
 }
 
 static void
+get_why(const struct link *l, const struct attempt *a, struct why *w)
+{
+	const struct session *s = l->cfg.session;
+
+	memset(w, 0, sizeof *w);
+	w->us.name = s->parties[l->cfg.self].name;
+	w->them.name = l->name;
+	w->policy = s->parties[l->cfg.peer].policy;
+	w->has_stun = s->n_stun > 0 || s->n_turn > 0;
+	w->has_turn = s->n_turn > 0;
+	attempt_facts(a, &w->us.facts, &w->them.facts);
+}
+
+static void
 on_failed(void *arg, struct attempt *a, const char *why)
 {
 	struct link *l = arg;
+	char why_before[WHY_BYTES];
+	struct why w;
+
+	memcpy(why_before, l->why, sizeof why_before);
 
 	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a),
 		 why);
 	snprintf(l->last_error, sizeof l->last_error, "no path: %s", why);
+	if (a == l->next && l->current == NULL) {
+		get_why(l, a, &w);
+		why_failed(&w, l->why);
+		if (strcmp(why_before, l->why) != 0)
+			log_info("peer=%s %s", l->name, l->why);
+	}
 	event_active(l->reap, EV_TIMEOUT, 0);
 }
 
@@ -743,6 +769,7 @@ void
 link_get_info(const struct link *l, struct link_info *info)
 {
 	const struct attempt *a = l->active != NULL ? l->active : l->next;
+	struct why w;
 
 	memset(info, 0, sizeof *info);
 	info->up = link_is_up(l);
@@ -754,4 +781,9 @@ link_get_info(const struct link *l, struct link_info *info)
 		path_get_info(attempt_path(a), &info->path);
 	}
 	get_quic_info(l, &info->quic);
+	memcpy(info->why, l->why, sizeof info->why);
+	if (info->up && info->has_path && info->path.relayed) {
+		get_why(l, a, &w);
+		why_relayed(&w, info->why);
+	}
 }

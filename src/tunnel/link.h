@@ -15,6 +15,7 @@
 #include "session/local.h"
 #include "session/session.h"
 #include "tunnel/conn.h"
+#include "tunnel/why.h"
 
 /*
  * The connection to one party: from the first sealed message through ICE to an
@@ -72,6 +73,7 @@ struct link_info {
 	struct path_info path;
 	struct quic_info quic;
 	const char *last_error; /* "" for none */
+	char why[WHY_BYTES];    /* why.h: over a relay, or no path; "" else */
 };
 void link_get_info(const struct link *l, struct link_info *info);
 

@@ -501,4 +501,5 @@ peer_status(const struct peer *p, struct peer_status *out)
 	out->bytes_received = p->bytes_received;
 	out->datagrams_lost = info.quic.packets_lost;
 	snprintf(out->last_error, sizeof out->last_error, "%s", info.last_error);
+	snprintf(out->why, sizeof out->why, "%s", info.why);
 }

@@ -55,6 +55,7 @@ struct peer_status {
 	uint64_t bytes_received;
 	uint64_t datagrams_lost;
 	char last_error[200]; /* "" for none */
+	char why[320];        /* over a relay, or not connected: for which reason */
 };
 
 struct proxy_status {

@@ -86,6 +86,7 @@ static void
 text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 {
 	char state[sizeof peer->state], error[sizeof peer->last_error];
+	char why[sizeof peer->why];
 	char age[AGE_BYTES], streams[STREAMS_BYTES];
 	char rtt[AMOUNT_BYTES] = "-", sent[AMOUNT_BYTES], received[AMOUNT_BYTES];
 
@@ -100,6 +101,9 @@ text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 		format_amount(received, peer->bytes_received));
 	if (peer->has_path && peer->path.ready)
 		text_path(out, &peer->path);
+	if (peer->why[0] != '\0')
+		fprintf(out, "       %s\n",
+			log_clean(why, sizeof why, peer->why, strlen(peer->why)));
 	if (peer->last_error[0] != '\0')
 		fprintf(out, "       last error: %s\n",
 			log_clean(error, sizeof error, peer->last_error,

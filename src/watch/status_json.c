@@ -96,7 +96,12 @@ json_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 		", \"bytes_received\": %" PRIu64 ", \"datagrams_lost\": %" PRIu64 ",\n",
 		peer->streams, peer->held, peer->bytes_sent, peer->bytes_received,
 		peer->datagrams_lost);
-	fputs("     \"last_error\": ", out);
+	fputs("     \"why\": ", out);
+	if (peer->why[0] != '\0')
+		json_string(out, peer->why);
+	else
+		fputs("null", out);
+	fputs(",\n     \"last_error\": ", out);
 	if (peer->last_error[0] != '\0')
 		json_string(out, peer->last_error);
 	else

@@ -22,6 +22,11 @@ setup(void **state)
 	memset(&m, 0, sizeof m);
 	m.generation = 0x01020304;
 	m.last = true;
+	m.facts.told = true;
+	m.facts.udp = SIGNAL_UDP_BLOCKED;
+	m.facts.mapping = SIGNAL_MAPPING_DEPENDENT;
+	m.facts.ipv6 = m.facts.relayed = true;
+	m.facts.turn_servers = 200;
 	strcpy(m.ufrag, ufrag);
 	strcpy(m.pwd, pwd);
 	m.n = 2;
@@ -78,6 +83,34 @@ test_round_trip(void **state)
 			assert_false(got.last);
 		assert_int_equal(signal_encode_candidates(&m, out, (size_t)i), -1);
 	}
+}
+
+static void
+test_facts(void **state)
+{
+	struct body b;
+
+	(void)state;
+	required(&b);
+	assert_int_equal(decode(&b), 0);
+	assert_false(got.facts.told);
+	/* Of a later version: longer, and with values that are unknown here. */
+	field(&b, 6, "\1\4\xf5\7more", 8);
+	assert_int_equal(decode(&b), 0);
+	assert_true(got.facts.told);
+	assert_int_equal(got.facts.udp, SIGNAL_UDP_WORKS);
+	assert_int_equal(got.facts.mapping, SIGNAL_MAPPING_UNKNOWN);
+	assert_true(got.facts.ipv4);
+	assert_false(got.facts.ipv6);
+	assert_true(got.facts.reflexive);
+	assert_false(got.facts.relayed);
+	assert_int_equal(got.facts.turn_servers, 7);
+	/* Twice, and too short. */
+	field(&b, 6, "\0\0\0\0", 4);
+	assert_int_equal(decode(&b), -1);
+	required(&b);
+	field(&b, 6, "\0\0\0", 3);
+	assert_int_equal(decode(&b), -1);
 }
 
 static void
@@ -236,10 +269,10 @@ test_restart(void **state)
 		assert_int_equal(signal_encode_generation(1, out, i), -1);
 	}
 	assert_int_equal(signal_decode_generation(&generation,
-					       (const uint8_t *)"\1\0\5\0\0\0\0\1", 8),
+						  (const uint8_t *)"\1\0\5\0\0\0\0\1", 8),
 			 -1);
 	assert_int_equal(signal_decode_generation(&generation,
-					       (const uint8_t *)"\1\0\3\0\0\1", 6),
+						  (const uint8_t *)"\1\0\3\0\0\1", 6),
 			 -1);
 }
 
@@ -248,6 +281,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(test_round_trip, setup),
+	    cmocka_unit_test_setup(test_facts, setup),
 	    cmocka_unit_test_setup(test_wire_form, setup),
 	    cmocka_unit_test_setup(test_largest, setup),
 	    cmocka_unit_test(test_missing_and_repeated),

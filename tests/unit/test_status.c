@@ -241,6 +241,7 @@ test_json(void **state)
 	(void)state;
 	proxy.peer[0].bytes_sent = UINT64_MAX;
 	strcpy(proxy.peer[2].last_error, "no pair worked");
+	strcpy(proxy.peer[2].why, "no path: UDP blocked at carol");
 	assert_json(render(status_json, START_NS + 253 * NS_PER_S));
 	assert_string_equal(
 	    text,
@@ -266,6 +267,7 @@ test_json(void **state)
 	    "\"203.0.113.5\", \"port\": 9999}},\n"
 	    "     \"rtt_ms\": 23.104, \"streams\": 0, \"held\": 0, \"bytes_sent\": "
 	    "18446744073709551615, \"bytes_received\": 0, \"datagrams_lost\": 0,\n"
+	    "     \"why\": null,\n"
 	    "     \"last_error\": null},\n"
 	    "    {\"index\": 2, \"name\": \"carol\", \"connected\": false, \"since_s\": "
 	    "253.000,\n"
@@ -273,6 +275,7 @@ test_json(void **state)
 	    "     \"path\": null,\n"
 	    "     \"rtt_ms\": null, \"streams\": 0, \"held\": 0, \"bytes_sent\": 0, "
 	    "\"bytes_received\": 0, \"datagrams_lost\": 0,\n"
+	    "     \"why\": \"no path: UDP blocked at carol\",\n"
 	    "     \"last_error\": \"no pair worked\"}\n"
 	    "  ]\n"
 	    "}\n");
@@ -300,6 +303,7 @@ test_text_of_hostile_strings(void **state)
 {
 	(void)state;
 	strcpy(proxy.peer[2].last_error, "a\033[2Jb\nc\xff");
+	strcpy(proxy.peer[2].why, "a\033[2Jb\nc\xff");
 	strcpy(proxy.peer[2].state, "\t\r");
 	strcpy(proxy.status.rendezvous, "dir:/tmp/\n");
 	render(status_text, START_NS);
