@@ -2,12 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/rand.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "path/candidate.h"
 #include "path/carrier.h"
 #include "path/context.h"
 #include "path/ice.h"
+#include "path/pulse.h"
 #include "path/remote.h"
 #include "path/udp.h"
 
@@ -38,6 +41,8 @@ struct path {
 	uint64_t answer_by_ns;  /* libnice has failed; checks may save it until then */
 	uint64_t connect_by_ns; /* then it has failed in any case */
 	bool ready, failed, blocked;
+	bool probing; /* with ${token}, until it is answered */
+	uint8_t token[PULSE_TOKEN_BYTES];
 	struct path_info info;
 };
 
@@ -334,12 +339,53 @@ on_news(void *arg, enum ice_news news)
 	}
 }
 
+/* The last thing its callers do. */
+static void
+on_probe(struct path *p, const uint8_t *data, size_t len)
+{
+	uint8_t token[PULSE_TOKEN_BYTES], answer[PULSE_BYTES];
+
+	if (!p->ready)
+		return;
+	if (pulse_read(data, len, PULSE_ASK, ice_pwd(p->ice), token)) {
+		/* A lost answer is asked for again. */
+		if (pulse_write(answer, PULSE_ANSWER, token, ice_pwd(p->ice)) == 0)
+			p->carrier->send(p->carrier_self, answer, sizeof answer,
+					 sizeof answer);
+		p->cb.probed(p->arg);
+	} else if (p->probing &&
+		   pulse_read(data, len, PULSE_ANSWER, p->remote.pwd, token) &&
+		   memcmp(token, p->token, sizeof token) == 0) {
+		p->probing = false;
+		p->cb.alive(p->arg);
+	}
+}
+
+void
+path_probe(struct path *p)
+{
+	uint8_t ask[PULSE_BYTES];
+
+	if (!p->ready)
+		return;
+	/* A late answer counts as well. */
+	if (!p->probing && RAND_bytes(p->token, sizeof p->token) != 1)
+		return;
+	p->probing = true;
+	if (pulse_write(ask, PULSE_ASK, p->token, p->remote.pwd) == 0)
+		p->carrier->send(p->carrier_self, ask, sizeof ask, sizeof ask);
+}
+
 static void
 on_datagram(void *arg, uint8_t *data, size_t len)
 {
 	struct path *p = arg;
 
-	if (!p->failed)
+	if (p->failed)
+		return;
+	if (pulse_is_one(data, len))
+		on_probe(p, data, len);
+	else
 		p->cb.datagram(p->arg, data, len);
 }
 

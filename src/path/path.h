@@ -73,6 +73,10 @@ struct path_callbacks {
 	void (*datagram)(void *arg, uint8_t *data, size_t len);
 	/* After path_send() took less than all: there is room again. */
 	void (*writable)(void *arg);
+	/* A probe (path_probe()) was answered: the path carries datagrams both ways. */
+	void (*alive)(void *arg);
+	/* The other side probes: it misses something of ours. */
+	void (*probed)(void *arg);
 };
 
 /*
@@ -100,6 +104,10 @@ int path_remote(struct path *p, const char *ufrag, const char *pwd,
  * what was taken may still not arrive.
  */
 size_t path_send(struct path *p, const uint8_t *data, size_t len, size_t segment);
+
+/* Ask the other side for a sign of life: alive() follows, or does not. Nothing is sent
+ * before ready(). */
+void path_probe(struct path *p);
 
 enum path_candidate_type {
 	PATH_HOST,

@@ -157,7 +157,6 @@ bool quic_path_of(struct quic *q, uint32_t path, const uint8_t *data, size_t len
 void quic_path_proved(struct quic *q, struct quic_place place, const uint8_t *data,
 		      size_t len);
 bool quic_is_late(const struct quic *q);
-bool quic_is_late(const struct quic *q);
 
 /* quic_crypto.c: TLS */
 void quic_crypto_callbacks(ngtcp2_callbacks *cb);

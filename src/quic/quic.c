@@ -376,6 +376,12 @@ quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_ns)
 		quic_leave(q, false);
 }
 
+uint64_t
+quic_last_received_ns(const struct quic *q)
+{
+	return q->last_received_ns;
+}
+
 void
 quic_get_info(const struct quic *q, struct quic_info *info)
 {
@@ -397,7 +403,6 @@ quic_get_info(const struct quic *q, struct quic_info *info)
 		if (!s->over)
 			info->packets_lost +=
 			    ngtcp2_conn_get_stream_loss_count(q->conn, s->id);
-	info->late = quic_is_late(q);
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
 	info->smoothed_rtt_ns = st.smoothed_rtt;
 	info->min_rtt_ns = st.min_rtt == UINT64_MAX ? 0 : st.min_rtt;

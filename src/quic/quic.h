@@ -160,6 +160,12 @@ int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
  */
 int quic_revive(struct quic *q, uint64_t now_ns);
 
+/* Answers are overdue, and the next probe of QUIC's own is far away: time to find out in
+ * another way whether the path carries anything. Changes to true in quic_expire(). */
+bool quic_is_late(const struct quic *q);
+/* quic_info's. */
+uint64_t quic_last_received_ns(const struct quic *q);
+
 /* NULL when the connection is not established, or the peer allows no more now. */
 struct quic_stream *quic_stream_open(struct quic *q, void *sarg);
 
@@ -191,7 +197,6 @@ struct quic_info {
 	uint64_t packets_lost;      /* of those with bytes of streams */
 	uint64_t datagrams_dropped; /* nothing in them could be decrypted */
 	uint64_t last_received_ns; /* last authenticated packet; 0 for none */
-	bool late; /* answers are overdue, and ngtcp2 would wait long before it asks again */
 	size_t streams;
 	size_t cwnd_bytes;
 	uint32_t path;

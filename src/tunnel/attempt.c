@@ -102,12 +102,30 @@ on_writable(void *arg)
 	a->cb.writable(a->arg, a);
 }
 
+static void
+on_alive(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->cb.alive(a->arg, a);
+}
+
+static void
+on_probed(void *arg)
+{
+	struct attempt *a = arg;
+
+	a->cb.probed(a->arg, a);
+}
+
 static const struct path_callbacks path_callbacks = {
     .bundle = on_bundle,
     .ready = on_ready,
     .failed = on_failed,
     .datagram = on_datagram,
     .writable = on_writable,
+    .alive = on_alive,
+    .probed = on_probed,
 };
 
 struct attempt *

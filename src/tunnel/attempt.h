@@ -22,6 +22,8 @@ struct attempt_callbacks {
 	void (*failed)(void *arg, struct attempt *a, const char *why);
 	void (*datagram)(void *arg, struct attempt *a, uint8_t *data, size_t len);
 	void (*writable)(void *arg, struct attempt *a);
+	void (*alive)(void *arg, struct attempt *a);
+	void (*probed)(void *arg, struct attempt *a);
 };
 
 struct attempt *attempt_new(struct path_context *ctx, const struct path_config *cfg,

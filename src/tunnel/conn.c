@@ -40,8 +40,11 @@ on_expired(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (!c->over)
 		quic_expire(c->quic, clock_now_ns());
-	if (!c->over)
-		arm(c);
+	if (c->over)
+		return;
+	arm(c);
+	if (quic_is_late(c->quic))
+		c->cb.late(c->arg, c);
 }
 
 static size_t

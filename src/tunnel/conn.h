@@ -36,6 +36,8 @@ struct conn_callbacks {
 	void (*ended)(void *arg, struct conn *c);
 	struct link_owner *(*opened)(void *arg, struct conn *c, struct quic_stream *s);
 	void (*migrated)(void *arg, struct conn *c, uint32_t path, bool ok);
+	/* Answers are overdue (quic_is_late()), as of now or still. */
+	void (*late)(void *arg, struct conn *c);
 };
 
 /* Starts the handshake. */

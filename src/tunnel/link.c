@@ -8,6 +8,7 @@
 #include "tunnel/attempt.h"
 #include "tunnel/link.h"
 #include "tunnel/signaller.h"
+#include "tunnel/silence.h"
 #include "tunnel/turn.h"
 
 /* Between failed attempts: long enough not to load a relay or the rendezvous, short
@@ -21,10 +22,13 @@
 #define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
 
 /* Keeps NAT mappings (RFC 4787, 4.3: 2 minutes at least, yet some keep 30 s) and tells
- * a silent path. After three lost in a row, another path is looked for. */
-#define KEEP_ALIVE_NS (5 * NS_PER_S)
-#define SILENCE_NS    (16 * NS_PER_S)
-#define WATCH_S       2
+ * a silent path where there is nothing else to say. */
+#define KEEP_ALIVE_NS (4 * NS_PER_S)
+
+/* How often limits are looked at, and after how many looks a server that has lost its
+ * path asks for another again. */
+#define WATCH_S   2
+#define ASK_LOOKS 4
 
 /* The QUIC long header of an Initial packet, version 1 (RFC 9000, 17.2.2); a client's
  * fills a datagram of at least 1200 bytes (14.1). */
@@ -37,7 +41,7 @@ struct link {
 	const char *name; /* the peer's */
 	bool client;
 	bool online; /* some rendezvous is reachable */
-	bool silent;
+	bool wanted; /* one attempt at a new path, though the one in use may be well */
 	bool peer_left; /* it shut down in good order: wait until it returns */
 	struct signaller *signaller;
 	uint32_t generation;    /* the newest attempt's */
@@ -48,6 +52,9 @@ struct link {
 	 * to replace it. */
 	struct conn *current;
 	struct conn *fresh;
+	struct silence silence; /* of the path in use */
+	struct event *pulse;    /* for it */
+	unsigned looks;         /* since a server asked for another path */
 	unsigned retry_ms;
 	struct event *retry;
 	struct event *watch;
@@ -59,6 +66,7 @@ struct link {
 };
 
 static void start_attempt(struct link *l);
+static void look(struct link *l);
 
 static void
 arm(struct event *timer, uint64_t when_ns)
@@ -73,10 +81,18 @@ arm(struct event *timer, uint64_t when_ns)
 	event_add(timer, &tv);
 }
 
+/* The path in use, if any, will not do. */
+static bool
+needs_path(const struct link *l)
+{
+	return l->current == NULL || l->active == NULL || l->silence.lost || l->wanted ||
+	       attempt_has_failed(l->active);
+}
+
 static void
 retry_later(struct link *l)
 {
-	if (!l->client || event_pending(l->retry, EV_TIMEOUT, NULL))
+	if (!l->client || !needs_path(l) || event_pending(l->retry, EV_TIMEOUT, NULL))
 		return;
 	if (l->retry_ms == 0)
 		l->retry_ms = RETRY_FIRST_MS;
@@ -95,9 +111,12 @@ retry_now(struct link *l)
 static void
 on_retry(evutil_socket_t fd, short what, void *arg)
 {
+	struct link *l = arg;
+
 	(void)fd;
 	(void)what;
-	start_attempt(arg);
+	if (l->next == NULL)
+		start_attempt(l);
 }
 
 /* Only the client starts generations; the server asks it to. */
@@ -118,6 +137,14 @@ drop_next(struct link *l)
 	attempt_free(l->next);
 	l->next = NULL;
 	l->next_failed = false;
+	l->wanted = false;
+}
+
+static void
+forget_silence(struct link *l)
+{
+	silence_init(&l->silence);
+	event_del(l->pulse);
 }
 
 static void
@@ -127,7 +154,7 @@ drop_current(struct link *l, enum quic_code code, const char *why)
 
 	if (current != NULL) {
 		l->current = NULL;
-		l->silent = false;
+		forget_silence(l);
 		l->since_ns = clock_now_ns();
 		snprintf(l->last_error, sizeof l->last_error, "%s", why);
 		conn_close(current, code, why);
@@ -155,8 +182,10 @@ promote_next(struct link *l)
 	l->active = l->next;
 	l->next = NULL;
 	l->next_failed = false;
+	l->wanted = false;
 	l->retry_ms = 0;
 	event_del(l->retry);
+	forget_silence(l);
 }
 
 static size_t
@@ -181,7 +210,6 @@ on_conn_established(void *arg, struct conn *c)
 	drop_current(l, QUIC_CODE_REPLACED, "replaced by a new connection");
 	l->current = c;
 	promote_next(l);
-	l->silent = false;
 	l->since_ns = clock_now_ns();
 	l->last_error[0] = '\0';
 	l->why[0] = '\0';
@@ -222,12 +250,22 @@ on_conn_migrated(void *arg, struct conn *c, uint32_t path, bool ok)
 	}
 }
 
+static void
+on_conn_late(void *arg, struct conn *c)
+{
+	struct link *l = arg;
+
+	if (c == l->current && !l->silence.late)
+		look(l);
+}
+
 static const struct conn_callbacks conn_callbacks = {
     .send = on_conn_send,
     .established = on_conn_established,
     .ended = on_conn_ended,
     .opened = on_conn_opened,
     .migrated = on_conn_migrated,
+    .late = on_conn_late,
 };
 
 /* Begin a handshake on ${next}. */
@@ -378,12 +416,41 @@ on_local_candidates(void *arg, const uint8_t *body, size_t len)
 	signaller_send_candidates(l->signaller, body, len);
 }
 
+/* The path in use carries datagrams again, both ways. The client moves to it as if it
+ * were new, and the server follows. */
+static void
+on_alive(void *arg, struct attempt *a)
+{
+	struct link *l = arg;
+
+	if (a != l->active || !link_is_up(l))
+		return;
+	if (silence_answered(&l->silence, clock_now_ns()) && l->client) {
+		log_debug("peer=%s the path is back", l->name);
+		quic_revive(conn_quic(l->current), clock_now_ns());
+		link_flush_soon(l);
+	}
+}
+
+/* The other side is late. It may be the server, which waits for us to move, while we
+ * miss nothing; but first we want to see the path carry ours. */
+static void
+on_probed(void *arg, struct attempt *a)
+{
+	struct link *l = arg;
+
+	if (a == l->active && l->client && !l->silence.late)
+		path_probe(attempt_path(a));
+}
+
 static const struct attempt_callbacks attempt_callbacks = {
     .signal = on_local_candidates,
     .ready = on_ready,
     .failed = on_failed,
     .datagram = on_datagram,
     .writable = on_writable,
+    .alive = on_alive,
+    .probed = on_probed,
 };
 
 /* What the path may use besides the session's servers. */
@@ -434,7 +501,8 @@ start_attempt(struct link *l)
 {
 	/* Without a rendezvous or a peer behind it there is nobody to negotiate with;
 	 * the return of either starts an attempt at once. */
-	if (!l->client || !l->online || !signaller_is_met(l->signaller) || l->peer_left)
+	if (!l->client || !l->online || !signaller_is_met(l->signaller) || l->peer_left ||
+	    !needs_path(l))
 		return;
 	begin(l, l->generation + 1);
 }
@@ -477,25 +545,46 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* What silence of the path in use asks for. */
 static void
-watch_silence(struct link *l, uint64_t now)
+look(struct link *l)
 {
-	struct quic_info info;
-	bool silent;
+	uint64_t now = clock_now_ns(), lasted;
+	struct quic *q;
+	unsigned todo;
 
-	if (!get_quic_info(l, &info))
+	if (!link_is_up(l))
 		return;
-	silent = now - info.last_received_ns > SILENCE_NS;
-	if (silent && !l->silent) {
-		log_warn("peer=%s nothing heard for %llu s, looking for another path",
-			 l->name, (unsigned long long)(SILENCE_NS / NS_PER_S));
+	q = conn_quic(l->current);
+	lasted = now - quic_last_received_ns(q);
+	todo = silence_step(&l->silence, quic_is_late(q), quic_last_received_ns(q), now);
+	if ((todo & SILENCE_PROBE) != 0 && l->active != NULL)
+		path_probe(attempt_path(l->active));
+	if ((todo & SILENCE_LOST) != 0) {
+		log_warn("peer=%s nothing heard for %llu.%llu s, looking for another path",
+			 l->name, (unsigned long long)(lasted / NS_PER_S),
+			 (unsigned long long)(lasted % NS_PER_S / (NS_PER_S / 10)));
+		l->looks = 0;
 		ask_for_restart(l);
-	} else if (!silent && l->silent) {
-		log_info("peer=%s heard again", l->name);
+		if (l->next == NULL)
+			retry_now(l);
 	}
-	l->silent = silent;
-	if (silent && l->next == NULL)
-		retry_later(l);
+	if ((todo & SILENCE_HEARD) != 0) {
+		log_info("peer=%s heard again", l->name);
+		/* There is no need to move any more. */
+		if (l->client && l->next != NULL && !attempt_is_ready(l->next) &&
+		    !needs_path(l))
+			drop_next(l);
+	}
+	arm(l->pulse, l->silence.next_ns);
+}
+
+static void
+on_pulse(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	look(arg);
 }
 
 static void
@@ -506,7 +595,8 @@ on_watch(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	watch_silence(l, now);
+	if (l->silence.lost && l->next == NULL && ++l->looks % ASK_LOOKS == 0)
+		ask_for_restart(l);
 	if ((l->fresh != NULL && now - conn_started_ns(l->fresh) > HANDSHAKE_LIMIT_NS) ||
 	    (l->next != NULL && now - attempt_started_ns(l->next) > ATTEMPT_LIMIT_NS)) {
 		if (l->fresh != NULL)
@@ -575,8 +665,11 @@ on_restart(void *arg, uint32_t generation)
 	struct link *l = arg;
 
 	/* An attempt that is newer than the complaint answers it. */
-	if (l->client && generation >= l->generation && l->next == NULL)
-		retry_later(l);
+	if (l->client && generation >= l->generation && l->next == NULL &&
+	    !event_pending(l->retry, EV_TIMEOUT, NULL)) {
+		l->wanted = true;
+		start_attempt(l);
+	}
 }
 
 static bool
@@ -639,7 +732,9 @@ make_events(struct link *l)
 	l->watch = event_new(l->cfg.base, -1, EV_PERSIST, on_watch, l);
 	l->flush = evtimer_new(l->cfg.base, on_flush, l);
 	l->reap = evtimer_new(l->cfg.base, on_reap, l);
-	if (l->retry == NULL || l->watch == NULL || l->flush == NULL || l->reap == NULL)
+	l->pulse = evtimer_new(l->cfg.base, on_pulse, l);
+	if (l->retry == NULL || l->watch == NULL || l->flush == NULL || l->reap == NULL ||
+	    l->pulse == NULL)
 		return -1;
 	return event_add(l->watch, &every);
 }
@@ -658,6 +753,7 @@ link_destroy(struct link *l)
 	free_event(l->watch);
 	free_event(l->flush);
 	free_event(l->reap);
+	free_event(l->pulse);
 	signaller_free(l->signaller);
 	free(l);
 }
@@ -685,6 +781,7 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	l->name = cfg->session->parties[cfg->peer].name;
 	l->client = cfg->self < cfg->peer;
 	l->since_ns = clock_now_ns();
+	silence_init(&l->silence);
 	l->signaller =
 	    signaller_new(cfg->base, l->name, &contact_cfg, &signaller_callbacks, l, err);
 	if (l->signaller == NULL)
@@ -721,7 +818,7 @@ link_rendezvous(struct link *l, bool online)
 {
 	l->online = online;
 	signaller_set_online(l->signaller, online);
-	if (online && l->current == NULL && l->next == NULL)
+	if (online && l->next == NULL)
 		retry_now(l);
 }
 
@@ -753,7 +850,7 @@ static const char *
 state_text(const struct link *l)
 {
 	if (l->current != NULL)
-		return l->silent ? "connected, but silent" : "connected";
+		return l->silence.lost ? "connected, but silent" : "connected";
 	if (l->fresh != NULL)
 		return "handshake";
 	if (l->next != NULL)

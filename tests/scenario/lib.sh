@@ -221,7 +221,7 @@ start_mpcproxy() {
 
 rendezvous_start() {
 	mark rendezvous
-	start_mpcproxy rendezvous rendezvous -l "127.0.0.1:$RENDEZVOUS_PORT" -i "$T/rendezvous.pem"
+	start_mpcproxy rendezvous rendezvous -l "${RENDEZVOUS_HOST:-127.0.0.1}:$RENDEZVOUS_PORT" -i "$T/rendezvous.pem"
 	wait_log_since rendezvous '^(rendezvous *= *)?tls://'
 	RENDEZVOUS=$(grep -o 'tls://[^ ]*' "$T/rendezvous.log" | tail -n 1)
 }

@@ -12,6 +12,8 @@ import asyncio
 import hashlib
 import os
 import random
+import select
+import signal
 import socket
 import struct
 import sys
@@ -279,6 +281,87 @@ def call_hold(sock):
         say("ended: RST")
 
 
+class Flow:
+    """Bytes that go to an echo and come back, until SIGTERM: each is compared. Prints
+    when nothing comes any more although something should, and when it goes on, in
+    milliseconds since 1970."""
+
+    CYCLE = 1 << 20  # bytes, of an odd length so that no block is like the next
+    STALL_S = 0.3
+    STEP_S = 0.01
+
+    def __init__(self, sock, window, step):
+        self.sock, self.window, self.step = sock, window, step
+        self.pattern = memoryview(content(1, self.CYCLE - 1) * 2)
+        self.sent = self.received = 0
+        self.ending = self.stalled = False
+        self.last = time.monotonic()
+
+    def block(self, offset, length):
+        start = offset % (self.CYCLE - 1)
+        return self.pattern[start:start + length]
+
+    def send(self):
+        while not self.ending and self.sent - self.received < self.window:
+            try:
+                if self.sent == self.received:
+                    self.last = time.monotonic()
+                self.sent += self.sock.send(self.block(self.sent, self.step))
+            except BlockingIOError:
+                return
+            if self.step < CHUNK:
+                return
+
+    def receive(self):
+        """Whether there may be more."""
+        try:
+            part = self.sock.recv(CHUNK)
+        except BlockingIOError:
+            return True
+        if part != self.block(self.received, len(part)):
+            raise Wrong(f"wrong bytes after {self.received}")
+        self.received += len(part)
+        self.last = time.monotonic()
+        if part and self.stalled:
+            say(f"again {time.time_ns() // 1000000}")
+            self.stalled = False
+        return bool(part)
+
+    def run(self):
+        self.sock.setblocking(False)
+        self.sock.send(b"echo\n")
+        said = False
+        while True:
+            self.send()
+            if self.ending is None:
+                self.sock.shutdown(socket.SHUT_WR)
+                self.ending = True
+            ready, _, _ = select.select([self.sock], [], [], self.STEP_S)
+            if ready and not self.receive():
+                break
+            if self.received > 0 and not said:
+                said = True
+                say("flows")
+            if not self.stalled and self.sent > self.received and \
+                    time.monotonic() - self.last > self.STALL_S:
+                self.stalled = True
+                say(f"stalled {time.time_ns() // 1000000}")
+        if not self.ending or self.received != self.sent:
+            raise Wrong(f"ended after {self.received} of {self.sent} bytes")
+        say(f"all {self.received} bytes are right")
+
+
+def flow(args):
+    sock = connect(args.port, args.timeout)
+    it = Flow(sock, args.window, CHUNK if args.bulk else 100)
+
+    def end(_signal, _frame):
+        it.ending = None
+
+    signal.signal(signal.SIGTERM, end)
+    it.run()
+
+
 # one-purpose programs
 
 
@@ -425,6 +508,8 @@ def main():
     verb(serve, port)
     verb(call, port, ("behaviour", {}), ("--length", {"type": int, "default": 100000}),
          ("--streams", {"type": int, "default": 1}))
+    verb(flow, port, ("--window", {"type": int, "default": 2**20}),
+         ("--bulk", {"action": "store_true"}))
     verb(knock, port, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
     verb(catch, port, ("--host", {"default": "127.0.0.1"}))
     verb(babble, port)

@@ -125,8 +125,24 @@ on_writable(void *arg)
 	e->n_writable++;
 }
 
+static void
+on_alive(void *arg)
+{
+	struct end *e = arg;
+
+	e->n_alive++;
+}
+
+static void
+on_probed(void *arg)
+{
+	struct end *e = arg;
+
+	e->n_probed++;
+}
+
 const struct path_callbacks rig_callbacks = {
-    on_bundle, on_ready, on_failed, on_datagram, on_writable,
+    on_bundle, on_ready, on_failed, on_datagram, on_writable, on_alive, on_probed,
 };
 
 void

@@ -38,7 +38,7 @@ struct end {
 	struct end *other; /* NULL: its bundles go nowhere */
 	struct rig_delivery sent[RIG_BUNDLES_MAX];
 	size_t n_sent; /* bundles that it gave out */
-	size_t n_ready, n_failed, n_datagrams, n_writable;
+	size_t n_ready, n_failed, n_datagrams, n_writable, n_alive, n_probed;
 	char why[200];
 	uint8_t last[PATH_DATAGRAM_MAX]; /* datagram received */
 	size_t last_len;

@@ -37,10 +37,7 @@ set_dead(struct rig *r, bool dead)
 static bool
 is_late(struct rig *r, int end)
 {
-	struct quic_info info;
-
-	quic_get_info(r->end[end].q, &info);
-	return info.late;
+	return quic_is_late(r->end[end].q);
 }
 
 /* Run for ${limit_ns} or until ${done}, with probes at both ends: each asks only while
