@@ -27,8 +27,7 @@ exec ${namespace[*]} sh -c '
 	exec setpriv ${user[*]} --no-new-privs --inh-caps=-all --ambient-caps=-all \
 		--bounding-set=-all "\$@"' sh "\$@"
 END
-printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$T/locked" "$PYTHON" >"$T/python"
-chmod 755 "$T/locked" "$T/python"
+chmod 755 "$T/locked"
 
 step "the cage"
 "$T/locked" "$PYTHON" - "$XDG_RUNTIME_DIR" "$T" <<'END'
@@ -56,10 +55,9 @@ MPCPROXY=$T/mpcproxy TOP=$T
 own() { [ "$(id -u)" -ne 0 ] || chown -R 65534:65534 "$T"; }
 "$MPCPROXY" keygen "$T/rendezvous.pem" >/dev/null
 own
-WRAP=$T/locked VERB_WRAP=$T/locked
+WRAP=$T/locked VERB_WRAP=$T/locked PROGRAM_WRAP=$T/locked
 make_session alice bob carol
 own
-PYTHON=$T/python
 
 proxy_start alice bob carol
 connected alice bob carol

@@ -6,7 +6,7 @@
 # From the environment:
 #   MPCPROXY    the program under test (default: the one beside the current directory)
 #   WRAP        words to put before every proxy, for instance "valgrind -q --error-exitcode=99"
-#   VERB_WRAP   the same for verbs that are done at once
+#   VERB_WRAP, PROGRAM_WRAP   the same for verbs that are done at once, and for programs
 #   SLOWDOWN    factor for all deadlines (default 1; 10 when WRAP is set)
 #   KEEP        when set, the scenario's directory stays for a look
 #   MPYC_PATH   a checkout of MPyC
@@ -303,7 +303,8 @@ program_start() {
 	shift
 	mpyc_flags "$name"
 	: >"$T/$name-program.log"
-	start "$name-program" "$PYTHON" "$TOP/contrib/demo/secure_sum.py" "${FLAGS[@]}" "$@" \
+	# shellcheck disable=SC2086
+	start "$name-program" ${PROGRAM_WRAP:-} "$PYTHON" "$TOP/contrib/demo/secure_sum.py" "${FLAGS[@]}" "$@" \
 		$((10 ** INDEX[$name]))
 }
 
