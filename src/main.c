@@ -19,6 +19,7 @@ static const struct verb {
     {"keygen", cmd_keygen, "make this party's identity"},
     {"id", cmd_id, "print an identity's public key"},
     {"check", cmd_check, "say what is wrong with the configuration"},
+    {"netcheck", cmd_netcheck, "say what paths this machine's network allows"},
     {"flags", cmd_flags, "print the flags for MPyC's programs"},
     {"wait", cmd_wait, "return when every party is connected"},
     {"status", cmd_status, "show what the proxy is connected to, and how"},

@@ -21,6 +21,7 @@ int cmd_run(int argc, char **argv);
 int cmd_keygen(int argc, char **argv);
 int cmd_id(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_netcheck(int argc, char **argv);
 int cmd_flags(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_status(int argc, char **argv);

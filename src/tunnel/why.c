@@ -9,6 +9,12 @@ blocked(const struct why_side *s)
 }
 
 static bool
+works(const struct why_side *s)
+{
+	return s->facts.told && s->facts.udp == SIGNAL_UDP_WORKS;
+}
+
+static bool
 dependent(const struct why_side *s)
 {
 	return s->facts.told && s->facts.mapping == SIGNAL_MAPPING_DEPENDENT;
@@ -55,10 +61,15 @@ no_direct(const struct why *w, char *out, size_t size)
 {
 	const struct why_side *one;
 
+	/* Where the other side reaches the same servers, they are up. */
 	if (blocked(&w->us) && blocked(&w->them))
-		snprintf(out, size, "UDP blocked at both sides");
-	else if ((one = one_of(w, blocked)) != NULL)
+		snprintf(out, size,
+			 "no STUN server answers: UDP blocked at both sides, or the "
+			 "servers are down");
+	else if ((one = one_of(w, blocked)) != NULL && (works(&w->us) || works(&w->them)))
 		snprintf(out, size, "UDP blocked at %s", one->name);
+	else if (one != NULL)
+		snprintf(out, size, "no STUN server answers %s", one->name);
 	else if (no_common_family(&w->us.facts, &w->them.facts))
 		snprintf(out, size, "%s has %s only, %s %s only", w->us.name,
 			 families(&w->us.facts), w->them.name, families(&w->them.facts));

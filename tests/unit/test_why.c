@@ -37,7 +37,9 @@ explains_relays(void **state)
 	w.them.facts.udp = SIGNAL_UDP_BLOCKED;
 	assert_string_equal(why_relayed(&w, out), "relay: UDP blocked at bob");
 	w.us.facts.udp = SIGNAL_UDP_BLOCKED;
-	assert_string_equal(why_relayed(&w, out), "relay: UDP blocked at both sides");
+	assert_string_equal(why_relayed(&w, out), "relay: no STUN server answers: UDP "
+						  "blocked at both sides, or "
+						  "the servers are down");
 	w.them.facts.ipv4 = false;
 	assert_string_equal(why_relayed(&w, out),
 			    "relay: bob offers relayed addresses only");
@@ -94,7 +96,7 @@ does_without_the_other_sides_facts(void **state)
 	memset(&w.them.facts, 0, sizeof w.them.facts);
 	assert_string_equal(why_relayed(&w, out), "relay: no direct pair answers");
 	w.us.facts.udp = SIGNAL_UDP_BLOCKED;
-	assert_string_equal(why_relayed(&w, out), "relay: UDP blocked at alice");
+	assert_string_equal(why_relayed(&w, out), "relay: no STUN server answers alice");
 }
 
 int
