@@ -10,9 +10,13 @@
 #include "path/carrier.h"
 #include "path/context.h"
 #include "path/ice.h"
+#include "path/interfaces.h"
 #include "path/pulse.h"
 #include "path/remote.h"
 #include "path/udp.h"
+
+/* Interface addresses among which a path looks for its own. */
+#define LOCALS_MAX 64
 
 struct path {
 	struct path_context *ctx;
@@ -518,6 +522,24 @@ path_send(struct path *p, const uint8_t *data, size_t len, size_t segment)
 	if (taken < len)
 		p->blocked = true;
 	return taken;
+}
+
+bool
+path_has_lost_address(const struct path *p)
+{
+	union addr now[LOCALS_MAX], local;
+	socklen_t len = sizeof local;
+	int fd = p->ready ? ice_selected_fd(p->ice) : -1;
+	size_t n;
+
+	if (fd < 0 || p->ctx->n_hosts > 0 || getsockname(fd, &local.sa, &len) != 0)
+		return false;
+	addr_set_port(&local, 0);
+	n = interfaces_addresses(now, LOCALS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (addr_equal(&now[i], &local))
+			return false;
+	return true;
 }
 
 void

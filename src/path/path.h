@@ -109,6 +109,9 @@ size_t path_send(struct path *p, const uint8_t *data, size_t len, size_t segment
  * before ready(). */
 void path_probe(struct path *p);
 
+/* Whether the local address that it sends from is no longer this machine's. */
+bool path_has_lost_address(const struct path *p);
+
 enum path_candidate_type {
 	PATH_HOST,
 	PATH_SERVER_REFLEXIVE,

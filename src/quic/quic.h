@@ -147,10 +147,11 @@ void quic_close(struct quic *q, uint64_t code, const char *reason, uint64_t now_
  * migrated(). A move under way is given up first (migrated() says so). Client only. -1
  * and no callback when it cannot be tried now: before established(), or when failed
  * moves have used up the spare connection ids, of which the peer sends new ones as
- * soon as the path in use carries packets. When the path in use is dead (a keep-alive
- * is unanswered, or data for long enough), ${path} is used without waiting.
+ * soon as the path in use carries packets. When the path in use is dead, as the
+ * caller knows (${dead}) or a keep-alive or data have shown, ${path} is used without
+ * waiting: a server with a full congestion window would not answer a mere challenge.
  */
-int quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns);
+int quic_migrate(struct quic *q, uint32_t path, bool dead, uint64_t now_ns);
 
 /*
  * The path in use carries packets again after a silence, as something outside of QUIC

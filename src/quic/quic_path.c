@@ -208,7 +208,7 @@ quic_path_callbacks(ngtcp2_callbacks *cb)
 }
 
 int
-quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns)
+quic_migrate(struct quic *q, uint32_t path, bool dead, uint64_t now_ns)
 {
 	ngtcp2_path_storage ps;
 	bool outside;
@@ -222,7 +222,7 @@ quic_migrate(struct quic *q, uint32_t path, uint64_t now_ns)
 	 * immediate variant does not wait for the new path's validation, and both
 	 * ends start with a fresh congestion window. */
 	rv =
-	    (path_is_dead(q) ? ngtcp2_conn_initiate_immediate_migration
+	    (dead || path_is_dead(q) ? ngtcp2_conn_initiate_immediate_migration
 			     : ngtcp2_conn_initiate_migration)(q->conn, &ps.path, now_ns);
 	if (rv == 0) {
 		q->migrating = true;

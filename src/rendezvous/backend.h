@@ -16,6 +16,8 @@ struct backend {
 		      struct err *err);
 	/* May be called from within a report. */
 	void (*close)(void *impl);
+	/* The machine's addresses have changed. NULL when that does not matter. */
+	void (*network_changed)(void *impl);
 	int (*send)(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len);
 };
 

@@ -80,6 +80,13 @@ rendezvous_send(struct rendezvous *r, const struct pubkey *to, const uint8_t *ms
 	return r->backend->send(r->impl, to, msg, len);
 }
 
+void
+rendezvous_network_changed(struct rendezvous *r)
+{
+	if (r->backend->network_changed != NULL)
+		r->backend->network_changed(r->impl);
+}
+
 bool
 rendezvous_online(const struct rendezvous *r)
 {

@@ -50,6 +50,10 @@ void rendezvous_close(struct rendezvous *r);
 int rendezvous_send(struct rendezvous *r, const struct pubkey *to, const uint8_t *msg,
 		    size_t len);
 
+/* The machine's addresses have changed: reach the place anew, at once. Callbacks come
+ * from within, and may close it. */
+void rendezvous_network_changed(struct rendezvous *r);
+
 bool rendezvous_online(const struct rendezvous *r);
 
 /* Why it is offline; "" when online. */

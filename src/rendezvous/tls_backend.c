@@ -319,8 +319,22 @@ tls_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 	return wire_send(t->wire, &f);
 }
 
+/* A connection from an address that is gone would be found dead half a minute later. */
+static void
+tls_network_changed(void *impl)
+{
+	struct tls *t = impl;
+
+	t->retry_ms = BACKEND_RETRY_MIN_MS;
+	if (t->state == WAITING)
+		set_timer(t, 0);
+	else
+		lost(t, "the network has changed");
+}
+
 const struct backend tls_backend = {
     .open = tls_open,
     .close = tls_close,
+    .network_changed = tls_network_changed,
     .send = tls_send,
 };

@@ -25,6 +25,11 @@
  * a silent path where there is nothing else to say. */
 #define KEEP_ALIVE_NS (4 * NS_PER_S)
 
+/* Both ends keep alive, so that something comes at least as often. After this long
+ * without, a path is silent whatever QUIC's own timers say: they follow a round-trip time
+ * that one late answer can make long. */
+#define QUIET_NS (KEEP_ALIVE_NS + NS_PER_S)
+
 /* How often limits are looked at, and after how many looks a server that has lost its
  * path asks for another again. */
 #define WATCH_S   2
@@ -141,20 +146,14 @@ drop_next(struct link *l)
 }
 
 static void
-forget_silence(struct link *l)
-{
-	silence_init(&l->silence);
-	event_del(l->pulse);
-}
-
-static void
 drop_current(struct link *l, enum quic_code code, const char *why)
 {
 	struct conn *current = l->current;
 
 	if (current != NULL) {
 		l->current = NULL;
-		forget_silence(l);
+		silence_init(&l->silence);
+		event_del(l->pulse);
 		l->since_ns = clock_now_ns();
 		snprintf(l->last_error, sizeof l->last_error, "%s", why);
 		conn_close(current, code, why);
@@ -185,7 +184,8 @@ promote_next(struct link *l)
 	l->wanted = false;
 	l->retry_ms = 0;
 	event_del(l->retry);
-	forget_silence(l);
+	silence_init(&l->silence);
+	look(l);
 }
 
 static size_t
@@ -365,7 +365,7 @@ on_ready(void *arg, struct attempt *a)
 			start_conn(l);
 		else if (!conn_is_over(l->current) &&
 			 quic_migrate(conn_quic(l->current), attempt_generation(a),
-				      clock_now_ns()) != 0)
+				      true, clock_now_ns()) != 0)
 			l->next_failed = true;
 		if (l->next_failed)
 			event_active(l->reap, EV_TIMEOUT, 0);
@@ -422,8 +422,14 @@ static void
 on_alive(void *arg, struct attempt *a)
 {
 	struct link *l = arg;
+	bool missed = l->silence.late;
 
 	if (a != l->active || !link_is_up(l))
+		return;
+	if (missed)
+		look(l);
+	/* QUIC was faster. */
+	if (missed && !l->silence.late)
 		return;
 	if (silence_answered(&l->silence, clock_now_ns()) && l->client) {
 		log_debug("peer=%s the path is back", l->name);
@@ -549,15 +555,17 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 static void
 look(struct link *l)
 {
-	uint64_t now = clock_now_ns(), lasted;
+	uint64_t now = clock_now_ns(), heard, lasted;
 	struct quic *q;
 	unsigned todo;
 
 	if (!link_is_up(l))
 		return;
 	q = conn_quic(l->current);
-	lasted = now - quic_last_received_ns(q);
-	todo = silence_step(&l->silence, quic_is_late(q), quic_last_received_ns(q), now);
+	heard = quic_last_received_ns(q);
+	lasted = now - heard;
+	todo = silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard,
+			    now);
 	if ((todo & SILENCE_PROBE) != 0 && l->active != NULL)
 		path_probe(attempt_path(l->active));
 	if ((todo & SILENCE_LOST) != 0) {
@@ -576,7 +584,7 @@ look(struct link *l)
 		    !needs_path(l))
 			drop_next(l);
 	}
-	arm(l->pulse, l->silence.next_ns);
+	arm(l->pulse, l->silence.late ? l->silence.next_ns : heard + QUIET_NS);
 }
 
 static void
@@ -820,6 +828,25 @@ link_rendezvous(struct link *l, bool online)
 	signaller_set_online(l->signaller, online);
 	if (online && l->next == NULL)
 		retry_now(l);
+}
+
+void
+link_network_changed(struct link *l)
+{
+	bool stale =
+	    l->active != NULL && (attempt_has_failed(l->active) ||
+				  path_has_lost_address(attempt_path(l->active)));
+
+	/* What is under negotiation offers addresses of before. */
+	if (!stale && l->next == NULL && !needs_path(l))
+		return;
+	if (stale)
+		log_info("peer=%s the local address of its path is gone, looking for "
+			 "another path",
+			 l->name);
+	l->wanted = true;
+	ask_for_restart(l);
+	retry_now(l);
 }
 
 void

@@ -56,6 +56,8 @@ void link_free(struct link *l);
 
 /* A rendezvous became reachable, or the last one unreachable. */
 void link_rendezvous(struct link *l, bool online);
+/* The machine's addresses have changed. */
+void link_network_changed(struct link *l);
 /* Sealed bytes that name this peer as their sender. */
 void link_sealed(struct link *l, const uint8_t *sealed, size_t len);
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "path/network.h"
 #include "rendezvous/contact.h"
 #include "rendezvous/mailbox.h"
 #include "rendezvous/rendezvous.h"
@@ -46,6 +47,7 @@ struct proxy {
 	struct listener *socks_listener;
 	struct peer **peers; /* by index; NULL at our own */
 	struct place *places;
+	struct network *network;
 	struct event *drain;
 	uint64_t drain_until_ns;
 	uint64_t started_ns;
@@ -196,6 +198,32 @@ make_peers(struct proxy *p, struct err *err)
 	return 0;
 }
 
+/* --- the network --- */
+
+static void
+on_network_changed(void *arg)
+{
+	struct proxy *p = arg;
+
+	log_info("the addresses of this machine have changed");
+	for (size_t i = 0; i < p->session->n_rendezvous; i++)
+		rendezvous_network_changed(p->places[i].rendezvous);
+	for (size_t i = 0; i < p->session->n_parties; i++)
+		if (p->peers[i] != NULL)
+			link_network_changed(peer_link(p->peers[i]));
+}
+
+/* Without it, silence tells of changes, only later. */
+static void
+watch_network(struct proxy *p)
+{
+	struct err err;
+
+	p->network = network_new(p->base, on_network_changed, p, &err);
+	if (p->network == NULL)
+		log_warn("%s", err.text);
+}
+
 /* --- SOCKS5 --- */
 
 static int
@@ -306,6 +334,7 @@ proxy_new(struct event_base *base, const struct session *s, const struct local *
 			peer_start(p->peers[i]);
 	if (p->socks_listener != NULL)
 		listener_start(p->socks_listener);
+	watch_network(p);
 	return p;
 
 err1:
@@ -318,6 +347,7 @@ proxy_free(struct proxy *p)
 {
 	if (p == NULL)
 		return;
+	network_free(p->network);
 	listener_free(p->socks_listener);
 	socks_free(p->socks);
 	for (size_t i = 0; p->peers != NULL && i < p->session->n_parties; i++)

@@ -118,7 +118,7 @@ do_to_stream(struct rig *r, struct rig_end *e, uint8_t what)
 		r->net.path[1].dead = !r->net.path[1].dead;
 		break;
 	case 6:
-		(void)quic_migrate(e->q, what, r->net.now_ns);
+		(void)quic_migrate(e->q, what, what % 2 == 0, r->net.now_ns);
 		break;
 	default:
 		e->reply_bytes += 1000;

@@ -31,7 +31,7 @@ static bool
 move(struct rig *r, uint32_t path)
 {
 	r->end[0].migrated_ok = r->end[0].migrated_failed = 0;
-	assert_int_equal(quic_migrate(r->end[0].q, path, r->net.now_ns), 0);
+	assert_int_equal(quic_migrate(r->end[0].q, path, false, r->net.now_ns), 0);
 	assert_true(rig_run(r, moved, 30 * NS_PER_S));
 	assert_int_equal(r->end[0].migrated_path, path);
 	assert_int_equal(r->end[0].migrated_ok + r->end[0].migrated_failed, 1);
@@ -69,10 +69,10 @@ test_move_idle(void **state)
 
 	(void)state;
 	assert_int_equal(rig_init(&r, &o), 0);
-	assert_int_equal(quic_migrate(r.end[0].q, 2, r.net.now_ns), -1);
+	assert_int_equal(quic_migrate(r.end[0].q, 2, false, r.net.now_ns), -1);
 	assert_true(rig_run(&r, rig_established, NS_PER_S));
 	settle(&r);
-	assert_int_equal(quic_migrate(r.end[1].q, 2, r.net.now_ns), -1);
+	assert_int_equal(quic_migrate(r.end[1].q, 2, false, r.net.now_ns), -1);
 	assert_true(move(&r, 2));
 	/* The client has nothing to say: the server follows all the same. */
 	settle(&r);
@@ -169,7 +169,7 @@ test_spent_connection_ids(void **state)
 	settle(&r);
 	for (; path < 40; path++) {
 		r.net.path[path].dead = true;
-		if (quic_migrate(r.end[0].q, path, r.net.now_ns) < 0)
+		if (quic_migrate(r.end[0].q, path, false, r.net.now_ns) < 0)
 			break;
 	}
 	assert_in_range(path, 5, 12);
@@ -256,6 +256,38 @@ test_move_after_an_outage(void **state)
 	}
 }
 
+/* The path has just died, and a new one is there at once: whatever either end has in
+ * flight then, it takes over. */
+static void
+test_move_soon(void **state)
+{
+	struct rig_options o = {.path = wan,
+				.idle_ns = 120 * NS_PER_S,
+				.keep_alive_ns = 4 * NS_PER_S};
+	uint64_t t;
+	struct rig r;
+
+	(void)state;
+	for (o.seed = 0; o.seed < 60; o.seed++) {
+		rig_start(&r, &o);
+		settle(&r);
+		r.end[1].reply_bytes = o.seed % 3 == 1 ? 10 : 3000000000;
+		r.end[1].reply_open = true;
+		rig_open_half(&r.end[0], o.seed % 3 == 2 ? 10 : 3000000000);
+		rig_flush(&r, 0);
+		rig_run(&r, rig_never, NS_PER_S);
+		r.net.path[1].dead = true;
+		rig_run(&r, rig_never, o.seed * 70 * NS_PER_MS);
+		received[0] = o.seed % 3 == 1 ? 0 : r.end[0].flows->received;
+		received[1] = o.seed % 3 == 2 ? 0 : r.end[1].flows->received;
+		t = r.net.now_ns;
+		assert_int_equal(quic_migrate(r.end[0].q, 2, true, r.net.now_ns), 0);
+		assert_true(rig_run(&r, flowing, 10 * NS_PER_S));
+		assert_in_range(r.net.now_ns - t, 0, NS_PER_S);
+		rig_free(&r);
+	}
+}
+
 /* An outage, several dead ends, and then a path: nothing is used up for good. */
 static void
 test_dead_ends_after_an_outage(void **state)
@@ -294,9 +326,9 @@ test_move_while_moving(void **state)
 	rig_start(&r, &o);
 	settle(&r);
 	r.net.path[2].dead = true;
-	assert_int_equal(quic_migrate(r.end[0].q, 2, r.net.now_ns), 0);
+	assert_int_equal(quic_migrate(r.end[0].q, 2, false, r.net.now_ns), 0);
 	rig_run(&r, rig_never, 100 * NS_PER_MS);
-	assert_true(quic_migrate(r.end[0].q, 3, r.net.now_ns) == 0);
+	assert_true(quic_migrate(r.end[0].q, 3, false, r.net.now_ns) == 0);
 	assert_int_equal(r.end[0].migrated_failed, 1);
 	assert_int_equal(r.end[0].migrated_path, 2);
 	settle(&r);
@@ -317,6 +349,7 @@ main(void)
 	    cmocka_unit_test(test_spent_connection_ids),
 	    cmocka_unit_test(test_many_moves),
 	    cmocka_unit_test(test_move_after_an_outage),
+	    cmocka_unit_test(test_move_soon),
 	    cmocka_unit_test(test_dead_ends_after_an_outage),
 	    cmocka_unit_test(test_move_while_moving),
 	};
