@@ -340,7 +340,8 @@ def mpyc(bench):
     for name, net, factor in (
             ("LAN", lambda n: Lan(bench.lab, n), 1.1),
             ("WAN 50 ms", lambda n: Wan(bench.lab, n, **wan_line(50)), 1.03),
-            ("WAN 50 ms, loss 0.5 %", lambda n: Wan(bench.lab, n, **wan_line(50, loss=0.5)), 0.7)):
+            ("WAN 50 ms, loss 0.5 %",  # faster; the aim is 0.7x
+             lambda n: Wan(bench.lab, n, **wan_line(50, loss=0.5)), 1)):
         for n in bench.pick((3, 5), (3,)):
             # The proxies hold MPyC's port on loopback, so plain TCP has namespaces
             # of its own.

@@ -20,7 +20,7 @@
 
 #define DELAY_NS      (500 * NS_PER_US)
 #define TICK_NS       (250 * NS_PER_US) /* arrivals come in batches, as from a socket */
-#define RATE_BPS      1000000000ULL /* BBR needs something to measure */
+#define RATE_BPS      1000000000ULL     /* BBR needs something to measure */
 #define DATAGRAM_MAX  1500
 #define FLIGHT_MAX    16384 /* datagrams on their way to one end; a power of 2 */
 #define MESSAGE_BYTES 64

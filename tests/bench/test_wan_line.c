@@ -132,6 +132,28 @@ test_bursts(void **state)
 	wan_line_free(l);
 }
 
+/* Who sends a packet each second meets single losses. */
+static void
+test_bursts_end_in_time(void **state)
+{
+	struct wan_line *l = wan_line_new(
+	    &(struct wan_config){.delay_ns = MS, .loss = 0.01, .burst = 50, .seed = 7});
+	const struct wan_counters *c = wan_line_counters(l);
+	uint64_t lost = 0, run = 0, longest = 0;
+	size_t len;
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		wan_line_put(l, i * 1000 * MS, packet, 1);
+		wan_line_take(l, i * 1000 * MS + MS, &len);
+		run = c->lost > lost ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+		lost = c->lost;
+	}
+	assert_in_range(longest, 1, 3);
+	wan_line_free(l);
+}
+
 static void
 test_jitter_reorders(void **state)
 {
@@ -187,10 +209,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_delay_alone),  cmocka_unit_test(test_rate),
-	    cmocka_unit_test(test_tail_drop),    cmocka_unit_test(test_loss),
-	    cmocka_unit_test(test_bursts),       cmocka_unit_test(test_jitter_reorders),
-	    cmocka_unit_test(test_seed_decides), cmocka_unit_test(test_bounded),
+	    cmocka_unit_test(test_delay_alone),
+	    cmocka_unit_test(test_rate),
+	    cmocka_unit_test(test_tail_drop),
+	    cmocka_unit_test(test_loss),
+	    cmocka_unit_test(test_bursts),
+	    cmocka_unit_test(test_bursts_end_in_time),
+	    cmocka_unit_test(test_jitter_reorders),
+	    cmocka_unit_test(test_seed_decides),
+	    cmocka_unit_test(test_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,11 @@
 
 #define NS_PER_S      1000000000.0
 #define BITS_PER_BYTE 8
-#define HEAP_FIRST    256
+/* A burst is over then, however few packets have met it: on a line time passes. Without
+ * this, a sender that has backed off would stay in it for half a minute. */
+#define BURST_MAX_NS 100000000
+
+#define HEAP_FIRST 256
 
 struct packet {
 	uint64_t at_ns;
@@ -20,6 +24,7 @@ struct wan_line {
 	struct wan_counters count;
 	uint64_t random;
 	bool bad; /* the state in which everything is lost */
+	uint64_t bad_since_ns;
 	uint64_t busy_until_ns;
 	uint64_t latest; /* number of the latest packet delivered */
 	struct packet *taken;
@@ -69,7 +74,7 @@ draw(struct wan_line *l)
  * follows from the share of packets that meet the bad state.
  */
 static bool
-is_lost(struct wan_line *l)
+is_lost(struct wan_line *l, uint64_t now_ns)
 {
 	const struct wan_config *c = &l->cfg;
 	double leave, enter;
@@ -82,7 +87,12 @@ is_lost(struct wan_line *l)
 		return draw(l) < c->loss;
 	leave = 1 / c->burst;
 	enter = leave * c->loss / (1 - c->loss);
-	l->bad = l->bad ? draw(l) >= leave : draw(l) < enter;
+	if (l->bad && now_ns - l->bad_since_ns < BURST_MAX_NS) {
+		l->bad = draw(l) >= leave;
+	} else {
+		l->bad = draw(l) < enter;
+		l->bad_since_ns = now_ns;
+	}
 	return l->bad;
 }
 
@@ -167,7 +177,7 @@ wan_line_put(struct wan_line *l, uint64_t now_ns, const void *data, size_t len)
 		return;
 	}
 	/* A lost packet has used its time on the line. */
-	if (is_lost(l)) {
+	if (is_lost(l, now_ns)) {
 		l->count.lost++;
 		return;
 	}

@@ -18,7 +18,8 @@ struct wan_config {
 	uint64_t jitter_ns; /* added to the delay, uniformly from 0 to this; packets that
 			       it puts out of order arrive so */
 	double loss;  /* of all packets, 0 to 1 (Gilbert-Elliott when ${burst} > 1) */
-	double burst; /* mean length of a run of losses; 0 and 1: independent */
+	double burst; /* mean length of a run of losses, 100 ms at most; 0 and 1:
+			       independent */
 	uint64_t seed;
 };
 
