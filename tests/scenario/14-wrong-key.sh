@@ -17,6 +17,7 @@ sed "s|^key = $("$MPCPROXY" id "$T/bob.pem")|key = $("$MPCPROXY" id "$T/mallory.
 port MALLORY_BASE
 PORT=$((PORT + 3))
 start_mpcproxy mallory -c "$T/forged.ini" -i "$T/mallory.pem" --local "$T/bob.ini" -b "$MALLORY_BASE"
+wait_log mallory ' info .* connected'
 exits 3 bob verb alice wait --timeout 3
 [ "$(json alice "peer['bob']['connected']")" = False ] ||
 	fail "mallory is connected as bob"
