@@ -70,11 +70,13 @@ static void
 on_ready(void *arg)
 {
 	struct attempt *a = arg;
+	bool first = !a->ready;
 
 	a->ready = true;
 	if (a->peer_concluded)
 		path_take_over(a->path);
-	a->cb.ready(a->arg, a);
+	if (first)
+		a->cb.ready(a->arg, a);
 }
 
 static void

@@ -17,8 +17,9 @@ struct attempt;
 struct attempt_callbacks {
 	/* Candidates for the other side, ready to be sealed. */
 	void (*signal)(void *arg, const uint8_t *body, size_t len);
-	/* The rest is path.h's; ${a} says which. */
+	/* A pair is selected, for the first time. */
 	void (*ready)(void *arg, struct attempt *a);
+	/* The rest is path.h's; ${a} says which. */
 	void (*failed)(void *arg, struct attempt *a, const char *why);
 	void (*datagram)(void *arg, struct attempt *a, uint8_t *data, size_t len);
 	void (*writable)(void *arg, struct attempt *a);

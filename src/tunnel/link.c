@@ -1,24 +1,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "tunnel/attempt.h"
+#include "tunnel/generations.h"
 #include "tunnel/link.h"
-#include "tunnel/signaller.h"
+#include "tunnel/ping.h"
 #include "tunnel/silence.h"
-#include "tunnel/turn.h"
 
-/* Between failed attempts: long enough not to load a relay or the rendezvous, short
- * enough that a person who mends the network need not wait. */
-#define RETRY_FIRST_MS 500
-#define RETRY_MAX_MS   15000
-
-/* From an attempt's start, or the QUIC handshake's, until it is given up. ICE itself
- * gives up earlier once it has the other side's candidates. */
-#define ATTEMPT_LIMIT_NS   (60 * NS_PER_S)
+/* From the QUIC handshake's start until it is given up. */
 #define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
 
 /* Keeps NAT mappings (RFC 4787, 4.3: 2 minutes at least, yet some keep 30 s) and tells
@@ -30,10 +21,8 @@
  * that one late answer can make long. */
 #define QUIET_NS (KEEP_ALIVE_NS + NS_PER_S)
 
-/* How often limits are looked at, and after how many looks a server that has lost its
- * path asks for another again. */
-#define WATCH_S   2
-#define ASK_LOOKS 4
+/* How often limits are looked at. */
+#define WATCH_S 2
 
 /* The QUIC long header of an Initial packet, version 1 (RFC 9000, 17.2.2); a client's
  * fills a datagram of at least 1200 bytes (14.1). */
@@ -45,23 +34,14 @@ struct link {
 	void *arg;
 	const char *name; /* the peer's */
 	bool client;
-	bool online; /* some rendezvous is reachable */
-	bool wanted; /* one attempt at a new path, though the one in use may be well */
-	bool peer_left; /* it shut down in good order: wait until it returns */
-	struct signaller *signaller;
-	uint32_t generation;    /* the newest attempt's */
-	struct attempt *active; /* carries ${current} */
-	struct attempt *next;   /* under negotiation; carries ${fresh} */
-	bool next_failed;       /* QUIC could not move to it */
-	/* At most two connections: the one in use, and one whose handshake is under way
-	 * to replace it. */
+	struct generations *paths;
+	/* At most two connections: the one in use, on the active path, and one whose
+	 * handshake is under way on the next, to replace it. */
 	struct conn *current;
 	struct conn *fresh;
-	struct silence silence; /* of the path in use */
-	struct event *pulse;    /* for it */
-	unsigned looks;         /* since a server asked for another path */
-	unsigned retry_ms;
-	struct event *retry;
+	struct silence silence;  /* of the active path */
+	struct event *pulse;     /* for it */
+	struct proxy_ping *ping; /* asks whether the peer is still there */
 	struct event *watch;
 	struct event *flush; /* only ever activated: runs before the loop waits again */
 	struct event *reap;  /* the same: frees what callbacks have ended */
@@ -70,79 +50,15 @@ struct link {
 	char why[WHY_BYTES]; /* there is no path; "" while that is not known */
 };
 
-static void start_attempt(struct link *l);
 static void look(struct link *l);
 
 static void
-arm(struct event *timer, uint64_t when_ns)
-{
-	struct timeval tv;
-
-	if (when_ns == CLOCK_NEVER) {
-		event_del(timer);
-		return;
-	}
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(timer, &tv);
-}
-
-/* The path in use, if any, will not do. */
-static bool
-needs_path(const struct link *l)
-{
-	return l->current == NULL || l->active == NULL || l->silence.lost || l->wanted ||
-	       attempt_has_failed(l->active);
-}
-
-static void
-retry_later(struct link *l)
-{
-	if (!l->client || !needs_path(l) || event_pending(l->retry, EV_TIMEOUT, NULL))
-		return;
-	if (l->retry_ms == 0)
-		l->retry_ms = RETRY_FIRST_MS;
-	arm(l->retry, clock_now_ns() + l->retry_ms * NS_PER_MS);
-	l->retry_ms = l->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : l->retry_ms * 2;
-}
-
-static void
-retry_now(struct link *l)
-{
-	l->retry_ms = 0;
-	event_del(l->retry);
-	start_attempt(l);
-}
-
-static void
-on_retry(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *l = arg;
-
-	(void)fd;
-	(void)what;
-	if (l->next == NULL)
-		start_attempt(l);
-}
-
-/* Only the client starts generations; the server asks it to. */
-static void
-ask_for_restart(struct link *l)
-{
-	if (!l->client)
-		signaller_ask_for_restart(l->signaller, l->generation);
-}
-
-static void
-drop_next(struct link *l)
+drop_fresh(struct link *l)
 {
 	struct conn *fresh = l->fresh;
 
 	l->fresh = NULL;
 	conn_close(fresh, QUIC_CODE_REPLACED, "given up");
-	attempt_free(l->next);
-	l->next = NULL;
-	l->next_failed = false;
-	l->wanted = false;
 }
 
 static void
@@ -159,44 +75,26 @@ drop_current(struct link *l, enum quic_code code, const char *why)
 		conn_close(current, code, why);
 		l->cb.down(l->arg, why);
 	}
-	attempt_free(l->active);
-	l->active = NULL;
+	generations_drop_active(l->paths);
 }
 
-static struct attempt *
-find_attempt(struct link *l, uint32_t generation)
-{
-	if (l->active != NULL && attempt_generation(l->active) == generation)
-		return l->active;
-	if (l->next != NULL && attempt_generation(l->next) == generation)
-		return l->next;
-	return NULL;
-}
-
-/* The path under negotiation has proved itself. */
+/* The next path has proved itself. */
 static void
 promote_next(struct link *l)
 {
-	attempt_free(l->active);
-	l->active = l->next;
-	l->next = NULL;
-	l->next_failed = false;
-	l->wanted = false;
-	l->retry_ms = 0;
-	event_del(l->retry);
+	generations_promote(l->paths);
 	silence_init(&l->silence);
 	look(l);
 }
 
+/* --- what the connections say --- */
+
 static size_t
 on_conn_send(void *arg, uint32_t path, const uint8_t *data, size_t len, size_t segment)
 {
-	struct attempt *a = find_attempt(arg, path);
+	struct link *l = arg;
 
-	/* A path that is gone loses what is sent on it, as any path may. */
-	if (a == NULL || attempt_has_failed(a))
-		return len;
-	return path_send(attempt_path(a), data, len, segment);
+	return generations_send(l->paths, path, data, len, segment);
 }
 
 static void
@@ -237,17 +135,16 @@ static void
 on_conn_migrated(void *arg, struct conn *c, uint32_t path, bool ok)
 {
 	struct link *l = arg;
+	struct attempt *next = generations_next(l->paths);
 
-	if (l->next == NULL || attempt_generation(l->next) != path || c != l->current)
+	if (next == NULL || attempt_generation(next) != path || c != l->current)
 		return;
 	log_debug("peer=%s generation=%u migration %s", l->name, path,
 		  ok ? "done" : "failed");
-	if (ok) {
+	if (ok)
 		promote_next(l);
-	} else {
-		l->next_failed = true;
-		event_active(l->reap, EV_TIMEOUT, 0);
-	}
+	else
+		generations_give_up(l->paths);
 }
 
 static void
@@ -268,7 +165,7 @@ static const struct conn_callbacks conn_callbacks = {
     .late = on_conn_late,
 };
 
-/* Begin a handshake on ${next}. */
+/* Begin a handshake on the next path. */
 static void
 start_conn(struct link *l)
 {
@@ -277,25 +174,41 @@ start_conn(struct link *l)
 	    .server = !l->client,
 	    .ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
 	    .peer = party->key,
-	    .path = attempt_generation(l->next),
+	    .path = attempt_generation(generations_next(l->paths)),
 	    .idle_ns = l->cfg.local->outage_limit_s * NS_PER_S,
 	    .keep_alive_ns = KEEP_ALIVE_NS,
 	};
 	struct err err;
 
 	l->fresh = conn_new(l->cfg.base, &cfg, &conn_callbacks, l, &err);
-	if (l->fresh == NULL)
+	if (l->fresh == NULL) {
 		log_error("peer=%s cannot start a connection: %s", l->name, err.text);
+		generations_give_up(l->paths);
+	}
 	link_flush_soon(l);
 }
 
-static bool
-is_initial(const uint8_t *data, size_t len)
-{
-	static const uint8_t version_1[4] = {0, 0, 0, 1};
+/* --- what the paths say --- */
 
-	return len >= INITIAL_DATAGRAM_MIN && (data[0] & 0xf0) == 0xc0 &&
-	       memcmp(data + 1, version_1, sizeof version_1) == 0;
+static bool
+has_long_header(const uint8_t *data, size_t len)
+{
+	return len > 0 && (data[0] & 0x80) != 0;
+}
+
+/* An Initial packet, or whatever begins a connection in a version that is not ours: it
+ * gets a Version Negotiation (RFC 9000, 6.1), so that its sender can say what is wrong.
+ */
+static bool
+begins_connection(const uint8_t *data, size_t len)
+{
+	static const uint8_t negotiation[4] = {0}, version_1[4] = {0, 0, 0, 1};
+
+	if (len < INITIAL_DATAGRAM_MIN || !has_long_header(data, len) ||
+	    memcmp(data + 1, negotiation, sizeof negotiation) == 0)
+		return false;
+	return memcmp(data + 1, version_1, sizeof version_1) != 0 ||
+	       (data[0] & 0x30) == 0;
 }
 
 static void
@@ -318,31 +231,43 @@ get_quic_info(const struct link *l, struct quic_info *info)
 	return true;
 }
 
+/* The client's connection has moved to the next path. */
+static void
+follow_client(struct link *l, uint32_t generation)
+{
+	struct quic_info info;
+
+	if (!get_quic_info(l, &info) || info.path != generation)
+		return;
+	drop_fresh(l);
+	promote_next(l);
+}
+
 static void
 on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
 {
 	struct link *l = arg;
 	uint32_t generation = attempt_generation(a);
-	struct quic_info info;
 
-	if (a == l->active) {
+	if (a == generations_active(l->paths)) {
 		receive(l, l->current, generation, data, len);
 		return;
 	}
-	if (a != l->next)
-		return;
 	/* A client that still has its connection migrates it; one that has not starts
 	 * anew, while we may believe in the old one: both are served, and only a
-	 * handshake that succeeds replaces what is established. */
-	if (!l->client && l->fresh == NULL && is_initial(data, len))
+	 * handshake that succeeds replaces what is established. Anybody who knows the
+	 * addresses can send an Initial packet, so it must not keep the client from
+	 * migrating: in a handshake all datagrams begin with a long header, in an
+	 * established connection none does. */
+	if (!l->client && l->fresh == NULL && begins_connection(data, len))
 		start_conn(l);
-	if (l->fresh != NULL) {
+	if (l->fresh != NULL && (l->current == NULL || has_long_header(data, len))) {
 		receive(l, l->fresh, generation, data, len);
-		return;
+	} else {
+		receive(l, l->current, generation, data, len);
+		if (!l->client)
+			follow_client(l, generation);
 	}
-	receive(l, l->current, generation, data, len);
-	if (!l->client && get_quic_info(l, &info) && info.path == generation)
-		promote_next(l);
 }
 
 static void
@@ -352,25 +277,67 @@ on_writable(void *arg, struct attempt *a)
 	link_flush_soon(arg);
 }
 
+/* The client's next path works: move to it. */
+static void
+use_next(struct link *l)
+{
+	uint32_t generation = attempt_generation(generations_next(l->paths));
+
+	if (l->current == NULL)
+		start_conn(l);
+	else if (!conn_is_over(l->current) &&
+		 quic_migrate(conn_quic(l->current), generation, true, clock_now_ns()) !=
+		     0)
+		generations_give_up(l->paths);
+	link_flush_soon(l);
+}
+
 static void
 on_ready(void *arg, struct attempt *a)
 {
 	struct link *l = arg;
 
-	log_debug("peer=%s generation=%u a candidate pair works", l->name,
-		  attempt_generation(a));
-	signaller_send_concluded(l->signaller, attempt_generation(a));
-	if (a == l->next && l->client && l->fresh == NULL) {
-		if (l->current == NULL)
-			start_conn(l);
-		else if (!conn_is_over(l->current) &&
-			 quic_migrate(conn_quic(l->current), attempt_generation(a),
-				      true, clock_now_ns()) != 0)
-			l->next_failed = true;
-		if (l->next_failed)
-			event_active(l->reap, EV_TIMEOUT, 0);
+	if (l->client && a == generations_next(l->paths))
+		use_next(l);
+}
+
+/* The active path carries datagrams again, both ways. The client moves to it as if it
+ * were new, and the server follows. */
+static void
+on_alive(void *arg, struct attempt *a)
+{
+	struct link *l = arg;
+	bool missed = l->silence.late;
+
+	if (a != generations_active(l->paths) || !link_is_up(l))
+		return;
+	if (missed)
+		look(l);
+	/* QUIC was faster. */
+	if (missed && !l->silence.late)
+		return;
+	if (silence_answered(&l->silence, clock_now_ns()) && l->client) {
+		log_debug("peer=%s the path is back", l->name);
+		quic_revive(conn_quic(l->current), clock_now_ns());
+		link_flush_soon(l);
 	}
-	link_flush_soon(l);
+}
+
+/* The other side is late. It may be the server, which waits for us to move, while we
+ * miss nothing; but first we want to see the path carry ours. */
+static void
+on_probed(void *arg, struct attempt *a)
+{
+	struct link *l = arg;
+
+	if (a == generations_active(l->paths) && l->client && !l->silence.late)
+		path_probe(attempt_path(a));
+}
+
+static void
+on_giving_up(void *arg)
+{
+	drop_fresh(arg);
 }
 
 static void
@@ -395,122 +362,41 @@ on_failed(void *arg, struct attempt *a, const char *why)
 	struct why w;
 
 	memcpy(why_before, l->why, sizeof why_before);
-
 	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a),
 		 why);
 	snprintf(l->last_error, sizeof l->last_error, "no path: %s", why);
-	if (a == l->next && l->current == NULL) {
+	if (a == generations_next(l->paths) && l->current == NULL) {
 		get_why(l, a, &w);
 		why_failed(&w, l->why);
 		if (strcmp(why_before, l->why) != 0)
 			log_info("peer=%s %s", l->name, l->why);
 	}
-	event_active(l->reap, EV_TIMEOUT, 0);
 }
 
+/* --- ends --- */
+
 static void
-on_local_candidates(void *arg, const uint8_t *body, size_t len)
+end_current(struct link *l)
 {
-	struct link *l = arg;
+	struct attempt *next;
+	bool left = conn_peer_left(l->current);
+	char why[200];
 
-	signaller_send_candidates(l->signaller, body, len);
-}
-
-/* The path in use carries datagrams again, both ways. The client moves to it as if it
- * were new, and the server follows. */
-static void
-on_alive(void *arg, struct attempt *a)
-{
-	struct link *l = arg;
-	bool missed = l->silence.late;
-
-	if (a != l->active || !link_is_up(l))
+	snprintf(why, sizeof why, "%s", conn_why(l->current));
+	if (conn_timed_out(l->current))
+		snprintf(why, sizeof why,
+			 "nothing was heard from it for %u s (outage-limit)",
+			 l->cfg.local->outage_limit_s);
+	drop_current(l, QUIC_CODE_NONE, why);
+	if (left) {
+		generations_peer_left(l->paths);
 		return;
-	if (missed)
-		look(l);
-	/* QUIC was faster. */
-	if (missed && !l->silence.late)
-		return;
-	if (silence_answered(&l->silence, clock_now_ns()) && l->client) {
-		log_debug("peer=%s the path is back", l->name);
-		quic_revive(conn_quic(l->current), clock_now_ns());
-		link_flush_soon(l);
 	}
-}
-
-/* The other side is late. It may be the server, which waits for us to move, while we
- * miss nothing; but first we want to see the path carry ours. */
-static void
-on_probed(void *arg, struct attempt *a)
-{
-	struct link *l = arg;
-
-	if (a == l->active && l->client && !l->silence.late)
-		path_probe(attempt_path(a));
-}
-
-static const struct attempt_callbacks attempt_callbacks = {
-    .signal = on_local_candidates,
-    .ready = on_ready,
-    .failed = on_failed,
-    .datagram = on_datagram,
-    .writable = on_writable,
-    .alive = on_alive,
-    .probed = on_probed,
-};
-
-/* What the path may use besides the session's servers. */
-static void
-set_turn_credentials(const struct local *local, struct path_config *cfg,
-		     char user[TURN_USER_BYTES], char password[TURN_PASSWORD_BYTES])
-{
-	cfg->turn_user = local->turn_user;
-	cfg->turn_password = local->turn_password;
-	if (local->turn_secret != NULL &&
-	    turn_credentials(local->turn_secret, (int64_t)time(NULL), user, password) ==
-		0) {
-		cfg->turn_user = user;
-		cfg->turn_password = password;
-	}
-}
-
-/* Negotiate a path under ${generation}, in place of one under negotiation. */
-static void
-begin(struct link *l, uint32_t generation)
-{
-	const struct session *s = l->cfg.session;
-	const struct party *party = &s->parties[l->cfg.peer];
-	struct path_config cfg = {
-	    .controlling = l->client,
-	    .policy = party->policy,
-	    .session = s,
-	    .upnp = l->cfg.local->upnp,
-	};
-	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
-	struct err err;
-
-	set_turn_credentials(l->cfg.local, &cfg, user, password);
-	drop_next(l);
-	signaller_supersede(l->signaller);
-	l->generation = generation;
-	l->next =
-	    attempt_new(l->cfg.path_ctx, &cfg, generation, &attempt_callbacks, l, &err);
-	if (l->next == NULL) {
-		log_error("peer=%s cannot gather candidates: %s", l->name, err.text);
-		snprintf(l->last_error, sizeof l->last_error, "%s", err.text);
-		retry_later(l);
-	}
-}
-
-static void
-start_attempt(struct link *l)
-{
-	/* Without a rendezvous or a peer behind it there is nobody to negotiate with;
-	 * the return of either starts an attempt at once. */
-	if (!l->client || !l->online || !signaller_is_met(l->signaller) || l->peer_left ||
-	    !needs_path(l))
-		return;
-	begin(l, l->generation + 1);
+	next = generations_next(l->paths);
+	if (l->client && next != NULL && attempt_is_ready(next))
+		start_conn(l);
+	else
+		generations_want(l->paths, false);
 }
 
 /* Free what has ended, and start again. Runs outside everybody's callbacks. */
@@ -518,44 +404,26 @@ static void
 on_reap(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *l = arg;
-	char why[200];
 
 	(void)fd;
 	(void)what;
-	if (l->current != NULL && conn_is_over(l->current)) {
-		snprintf(why, sizeof why, "%s", conn_why(l->current));
-		if (conn_timed_out(l->current))
-			snprintf(why, sizeof why,
-				 "nothing was heard from it for %u s (outage-limit)",
-				 l->cfg.local->outage_limit_s);
-		l->peer_left = conn_peer_left(l->current);
-		if (l->peer_left)
-			signaller_forget(l->signaller);
-		drop_current(l, QUIC_CODE_NONE, why);
-		ask_for_restart(l);
-		retry_later(l);
-	}
+	if (l->current != NULL && conn_is_over(l->current))
+		end_current(l);
 	if (l->fresh != NULL && conn_is_over(l->fresh)) {
 		log_warn("peer=%s the handshake failed: %s", l->name, conn_why(l->fresh));
 		snprintf(l->last_error, sizeof l->last_error, "%s", conn_why(l->fresh));
-		drop_next(l);
-		retry_later(l);
-	}
-	if (l->next != NULL && (l->next_failed || attempt_has_failed(l->next))) {
-		drop_next(l);
-		retry_later(l);
-	}
-	if (l->active != NULL && attempt_has_failed(l->active)) {
-		ask_for_restart(l);
-		retry_later(l);
+		drop_fresh(l);
+		generations_give_up(l->paths);
 	}
 }
 
-/* What silence of the path in use asks for. */
+/* What silence of the active path asks for. */
 static void
 look(struct link *l)
 {
+	struct attempt *active = generations_active(l->paths);
 	uint64_t now = clock_now_ns(), heard, lasted;
+	struct timeval tv;
 	struct quic *q;
 	unsigned todo;
 
@@ -564,27 +432,24 @@ look(struct link *l)
 	q = conn_quic(l->current);
 	heard = quic_last_received_ns(q);
 	lasted = now - heard;
-	todo = silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard,
-			    now);
-	if ((todo & SILENCE_PROBE) != 0 && l->active != NULL)
-		path_probe(attempt_path(l->active));
+	todo =
+	    silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard, now);
+	if ((todo & SILENCE_PROBE) != 0 && active != NULL)
+		path_probe(attempt_path(active));
 	if ((todo & SILENCE_LOST) != 0) {
-		log_warn("peer=%s nothing heard for %llu.%llu s, looking for another path",
+		log_warn("peer=%s nothing heard for %llu.%llu s, looking for another "
+			 "path",
 			 l->name, (unsigned long long)(lasted / NS_PER_S),
 			 (unsigned long long)(lasted % NS_PER_S / (NS_PER_S / 10)));
-		l->looks = 0;
-		ask_for_restart(l);
-		if (l->next == NULL)
-			retry_now(l);
+		generations_want(l->paths, true);
 	}
 	if ((todo & SILENCE_HEARD) != 0) {
 		log_info("peer=%s heard again", l->name);
-		/* There is no need to move any more. */
-		if (l->client && l->next != NULL && !attempt_is_ready(l->next) &&
-		    !needs_path(l))
-			drop_next(l);
+		generations_settle(l->paths);
 	}
-	arm(l->pulse, l->silence.late ? l->silence.next_ns : heard + QUIET_NS);
+	clock_until(&tv, l->silence.late ? l->silence.next_ns : heard + QUIET_NS,
+		    clock_now_ns());
+	event_add(l->pulse, &tv);
 }
 
 static void
@@ -599,19 +464,15 @@ static void
 on_watch(evutil_socket_t fd, short what, void *arg)
 {
 	struct link *l = arg;
-	uint64_t now = clock_now_ns();
 
 	(void)fd;
 	(void)what;
-	if (l->silence.lost && l->next == NULL && ++l->looks % ASK_LOOKS == 0)
-		ask_for_restart(l);
-	if ((l->fresh != NULL && now - conn_started_ns(l->fresh) > HANDSHAKE_LIMIT_NS) ||
-	    (l->next != NULL && now - attempt_started_ns(l->next) > ATTEMPT_LIMIT_NS)) {
-		if (l->fresh != NULL)
-			snprintf(l->last_error, sizeof l->last_error,
-				 "the QUIC handshake was not answered");
-		drop_next(l);
-		retry_later(l);
+	if (l->fresh != NULL &&
+	    clock_now_ns() - conn_started_ns(l->fresh) > HANDSHAKE_LIMIT_NS) {
+		snprintf(l->last_error, sizeof l->last_error,
+			 "the QUIC handshake was not answered");
+		drop_fresh(l);
+		generations_give_up(l->paths);
 	}
 }
 
@@ -628,6 +489,8 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 		conn_flush(l->fresh);
 }
 
+/* --- what the peer says in sealed messages --- */
+
 static void
 on_send(void *arg, const uint8_t *sealed, size_t len)
 {
@@ -639,54 +502,37 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 static void
 on_met(void *arg, bool replaced)
 {
-	struct link *l = arg;
-
-	l->peer_left = false;
-	if (replaced) {
-		drop_next(l);
-		drop_current(l, QUIC_CODE_REPLACED,
+	if (replaced)
+		drop_current(arg, QUIC_CODE_REPLACED,
 			     "the party's proxy was started again");
-	}
-	/* The server's number is whatever the client's next message says. */
-	if (!l->client)
-		l->generation = 0;
-	retry_now(l);
 }
 
 static void
-on_candidates(void *arg, const struct signal_candidates *m)
-{
-	struct link *l = arg;
-	struct attempt *a;
-	struct err err;
-
-	if (!l->client && m->generation > l->generation)
-		begin(l, m->generation);
-	a = find_attempt(l, m->generation);
-	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0)
-		log_warn("peer=%s its candidates are refused: %s", l->name, err.text);
-}
-
-static void
-on_restart(void *arg, uint32_t generation)
+on_pong(void *arg, uint64_t rtt_ns, const char *why)
 {
 	struct link *l = arg;
 
-	/* An attempt that is newer than the complaint answers it. */
-	if (l->client && generation >= l->generation && l->next == NULL &&
-	    !event_pending(l->retry, EV_TIMEOUT, NULL)) {
-		l->wanted = true;
-		start_attempt(l);
-	}
+	(void)rtt_ns;
+	(void)why;
+	l->ping = NULL;
 }
 
+/* An idle peer says nothing for seconds: what it must answer is sent along with every
+ * question, because only an answer after ${since_ns} counts. */
 static bool
 on_heard(void *arg, uint64_t since_ns)
 {
 	struct link *l = arg;
 	struct quic_info info;
+	struct err err;
 
-	return get_quic_info(l, &info) && info.last_received_ns >= since_ns;
+	if (!get_quic_info(l, &info))
+		return false;
+	if (info.last_received_ns >= since_ns)
+		return true;
+	if (l->ping == NULL)
+		l->ping = ping_start(l->cfg.base, l, on_pong, l, &err);
+	return false;
 }
 
 static void
@@ -703,46 +549,39 @@ on_roster_differs(void *arg)
 	struct link *l = arg;
 
 	log_error("peer=%s has a different session.ini: names, keys or their order "
-		  "differ; "
-		  "give every party the same file",
+		  "differ; give every party the same file",
 		  l->name);
 	snprintf(l->last_error, sizeof l->last_error,
 		 "its session.ini differs from ours");
 }
 
-static void
-on_concluded(void *arg, uint32_t generation)
-{
-	struct link *l = arg;
-	struct attempt *a = find_attempt(l, generation);
-
-	if (a != NULL && l->cfg.local->fast_path)
-		attempt_peer_concluded(a);
-}
-
-static const struct signaller_callbacks signaller_callbacks = {
+static const struct generations_callbacks generations_callbacks = {
     .send = on_send,
     .met = on_met,
     .heard = on_heard,
     .refused = on_refused,
     .roster_differs = on_roster_differs,
-    .candidates = on_candidates,
-    .restart = on_restart,
-    .concluded = on_concluded,
+    .ready = on_ready,
+    .failed = on_failed,
+    .datagram = on_datagram,
+    .writable = on_writable,
+    .alive = on_alive,
+    .probed = on_probed,
+    .giving_up = on_giving_up,
 };
+
+/* --- life, and what is there --- */
 
 static int
 make_events(struct link *l)
 {
 	struct timeval every = {.tv_sec = WATCH_S};
 
-	l->retry = evtimer_new(l->cfg.base, on_retry, l);
 	l->watch = event_new(l->cfg.base, -1, EV_PERSIST, on_watch, l);
 	l->flush = evtimer_new(l->cfg.base, on_flush, l);
 	l->reap = evtimer_new(l->cfg.base, on_reap, l);
 	l->pulse = evtimer_new(l->cfg.base, on_pulse, l);
-	if (l->retry == NULL || l->watch == NULL || l->flush == NULL || l->reap == NULL ||
-	    l->pulse == NULL)
+	if (l->watch == NULL || l->flush == NULL || l->reap == NULL || l->pulse == NULL)
 		return -1;
 	return event_add(l->watch, &every);
 }
@@ -757,12 +596,11 @@ free_event(struct event *e)
 static void
 link_destroy(struct link *l)
 {
-	free_event(l->retry);
+	generations_free(l->paths);
 	free_event(l->watch);
 	free_event(l->flush);
 	free_event(l->reap);
 	free_event(l->pulse);
-	signaller_free(l->signaller);
 	free(l);
 }
 
@@ -771,13 +609,6 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	 struct err *err)
 {
 	struct link *l = calloc(1, sizeof *l);
-	struct contact_config contact_cfg = {
-	    .self = cfg->identity,
-	    .peer = cfg->session->parties[cfg->peer].key,
-	    .session_name = cfg->session->name,
-	    .roster_digest = cfg->session->roster_digest,
-	    .incarnation = cfg->incarnation,
-	};
 
 	if (l == NULL) {
 		err_set(err, "out of memory");
@@ -790,14 +621,13 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	l->client = cfg->self < cfg->peer;
 	l->since_ns = clock_now_ns();
 	silence_init(&l->silence);
-	l->signaller =
-	    signaller_new(cfg->base, l->name, &contact_cfg, &signaller_callbacks, l, err);
-	if (l->signaller == NULL)
-		goto err1;
 	if (make_events(l) != 0) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
+	l->paths = generations_new(cfg, &generations_callbacks, l, err);
+	if (l->paths == NULL)
+		goto err1;
 	return l;
 
 err1:
@@ -813,46 +643,29 @@ link_free(struct link *l)
 	if (l == NULL)
 		return;
 	current = l->current;
-	drop_next(l);
+	drop_fresh(l);
 	l->current = NULL;
 	/* Streams have been ended by their owners before this. */
 	conn_close(current, QUIC_CODE_SHUTDOWN, "shutting down");
-	attempt_free(l->active);
 	link_destroy(l);
 }
 
 void
 link_rendezvous(struct link *l, bool online)
 {
-	l->online = online;
-	signaller_set_online(l->signaller, online);
-	if (online && l->next == NULL)
-		retry_now(l);
+	generations_set_online(l->paths, online);
 }
 
 void
 link_network_changed(struct link *l)
 {
-	bool stale =
-	    l->active != NULL && (attempt_has_failed(l->active) ||
-				  path_has_lost_address(attempt_path(l->active)));
-
-	/* What is under negotiation offers addresses of before. */
-	if (!stale && l->next == NULL && !needs_path(l))
-		return;
-	if (stale)
-		log_info("peer=%s the local address of its path is gone, looking for "
-			 "another path",
-			 l->name);
-	l->wanted = true;
-	ask_for_restart(l);
-	retry_now(l);
+	generations_network_changed(l->paths);
 }
 
 void
 link_sealed(struct link *l, const uint8_t *sealed, size_t len)
 {
-	signaller_receive(l->signaller, sealed, len);
+	generations_receive(l->paths, sealed, len);
 }
 
 bool
@@ -878,23 +691,17 @@ state_text(const struct link *l)
 {
 	if (l->current != NULL)
 		return l->silence.lost ? "connected, but silent" : "connected";
-	if (l->fresh != NULL)
-		return "handshake";
-	if (l->next != NULL)
-		return "checking candidate pairs";
-	if (l->peer_left)
-		return "has shut down";
-	if (!l->online)
-		return "no rendezvous";
-	return signaller_is_met(l->signaller) ? "about to try again" : "not seen yet";
+	return l->fresh != NULL ? "handshake" : generations_state(l->paths);
 }
 
 void
 link_get_info(const struct link *l, struct link_info *info)
 {
-	const struct attempt *a = l->active != NULL ? l->active : l->next;
+	const struct attempt *a = generations_active(l->paths);
 	struct why w;
 
+	if (a == NULL)
+		a = generations_next(l->paths);
 	memset(info, 0, sizeof *info);
 	info->up = link_is_up(l);
 	info->since_ns = l->since_ns;

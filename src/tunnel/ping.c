@@ -12,7 +12,8 @@
 #define PING_LIMIT_S 10
 
 struct proxy_ping {
-	struct link_owner owner; /* first: see link.h */
+	struct link_owner owner; /* first: see conn.h */
+	struct link *link;       /* outlives ${qs} */
 	struct quic_stream *qs;
 	struct event *deadline;
 	uint64_t sent_ns;
@@ -29,6 +30,7 @@ proxy_ping_cancel(struct proxy_ping *ping)
 	if (qs != NULL) {
 		quic_stream_set_arg(qs, NULL);
 		quic_stream_abort(qs, QUIC_CODE_CANCELLED);
+		link_flush_soon(ping->link);
 	}
 	event_free(ping->deadline);
 	free(ping);
@@ -119,6 +121,7 @@ ping_start(struct event_base *base, struct link *l, proxy_ping_done *done, void 
 		return NULL;
 	}
 	ping->owner.ops = &ping_ops;
+	ping->link = l;
 	ping->done = done;
 	ping->arg = arg;
 	ping->deadline = evtimer_new(base, on_deadline, ping);

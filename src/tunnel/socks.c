@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -19,9 +20,10 @@ enum {
 struct client {
 	TAILQ_ENTRY(client) entry;
 	struct socks *socks;
-	struct event *ev;
+	struct event *readable;
+	struct event *late;
 	int fd;
-	int greeted;
+	bool greeted;
 	size_t len;
 	uint8_t buf[METHODS_MAX + HEADER_REQUEST_MAX];
 };
@@ -40,7 +42,8 @@ release(struct client *c)
 {
 	TAILQ_REMOVE(&c->socks->clients, c, entry);
 	c->socks->n--;
-	event_free(c->ev);
+	event_free(c->readable);
+	event_free(c->late);
 	free(c);
 }
 
@@ -92,7 +95,7 @@ greet(struct client *c)
 	}
 	answer[1] = SOCKS_NO_AUTHENTICATION;
 	say(c->fd, answer, sizeof answer);
-	c->greeted = 1;
+	c->greeted = true;
 	return 2 + c->buf[1];
 }
 
@@ -139,10 +142,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct client *c = arg;
 	ssize_t n;
 
-	if (what & EV_TIMEOUT) {
-		drop(c);
-		return;
-	}
+	(void)what;
 	n = recv(fd, c->buf + c->len, sizeof c->buf - c->len, MSG_DONTWAIT);
 	if (n < 0 && errno == EAGAIN)
 		return;
@@ -154,29 +154,47 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	parse(c);
 }
 
+static void
+on_late(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	drop(arg);
+}
+
+static struct client *
+client_new(struct socks *s, int fd)
+{
+	struct timeval limit = {.tv_sec = SOCKS_LIMIT_S};
+	struct client *c = calloc(1, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->socks = s;
+	c->fd = fd;
+	c->readable = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	c->late = evtimer_new(s->base, on_late, c);
+	if (c->readable == NULL || c->late == NULL || event_add(c->readable, NULL) != 0 ||
+	    event_add(c->late, &limit) != 0)
+		goto err1;
+	return c;
+
+err1:
+	if (c->readable != NULL)
+		event_free(c->readable);
+	if (c->late != NULL)
+		event_free(c->late);
+	free(c);
+	return NULL;
+}
+
 void
 socks_accept(struct socks *s, int fd)
 {
-	struct timeval limit = {.tv_sec = SOCKS_LIMIT_S};
-	struct client *c;
+	struct client *c = s->n < SOCKS_PENDING_MAX ? client_new(s, fd) : NULL;
 
-	if (s->n >= SOCKS_PENDING_MAX) {
-		close(fd);
-		return;
-	}
-	c = calloc(1, sizeof *c);
 	if (c == NULL) {
 		close(fd);
-		return;
-	}
-	c->socks = s;
-	c->fd = fd;
-	c->ev = event_new(s->base, fd, EV_READ | EV_PERSIST, on_readable, c);
-	if (c->ev == NULL || event_add(c->ev, &limit) != 0) {
-		if (c->ev != NULL)
-			event_free(c->ev);
-		close(fd);
-		free(c);
 		return;
 	}
 	s->n++;

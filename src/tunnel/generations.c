@@ -1,0 +1,604 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include <openssl/crypto.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "tunnel/generations.h"
+#include "tunnel/signaller.h"
+#include "tunnel/turn.h"
+
+/* Between failed attempts: long enough not to load a relay or the rendezvous, short
+ * enough that a person who mends the network need not wait. */
+#define RETRY_FIRST_MS 500
+#define RETRY_MAX_MS   15000
+
+/* From an attempt's start until it is given up. ICE itself gives up earlier once it has
+ * the other side's candidates. */
+#define ATTEMPT_LIMIT_S 60
+
+/* How long a server that wants a path waits before it asks again. */
+#define ASK_AGAIN_MS 8000
+
+struct generations {
+	struct link_config cfg;
+	struct generations_callbacks cb;
+	void *arg;
+	const char *name; /* the peer's */
+	bool client;
+	bool online; /* some rendezvous is reachable */
+	bool peer_left;
+	bool wanted; /* another path than the active one */
+	bool asked;  /* by the server for one attempt, though ours may do */
+	struct signaller *signaller;
+	uint32_t number; /* of the newest */
+	struct attempt *active;
+	struct attempt *next;
+	struct attempt *gone; /* replaced, perhaps from within its own callback */
+	bool given_up;        /* ${next} */
+	unsigned retry_ms;
+	struct event *retry;
+	struct event *limit; /* of ${next} */
+	struct event *reap;  /* only ever activated: runs outside of all callbacks */
+};
+
+static void
+reap_soon(struct generations *g)
+{
+	event_active(g->reap, EV_TIMEOUT, 0);
+}
+
+/* --- when to negotiate --- */
+
+static bool
+needs_path(const struct generations *g)
+{
+	return !g->peer_left && (g->wanted || g->asked || g->active == NULL ||
+				 attempt_has_failed(g->active));
+}
+
+static void
+drop_next(struct generations *g)
+{
+	if (g->next == NULL)
+		return;
+	g->cb.giving_up(g->arg);
+	attempt_free(g->next);
+	g->next = NULL;
+	g->given_up = g->asked = false;
+	event_del(g->limit);
+}
+
+static const struct attempt_callbacks attempt_callbacks;
+
+/* What the path may use besides the session's servers. */
+static void
+set_turn_credentials(const struct local *local, struct path_config *cfg,
+		     char user[TURN_USER_BYTES], char password[TURN_PASSWORD_BYTES])
+{
+	cfg->turn_user = local->turn_user;
+	cfg->turn_password = local->turn_password;
+	if (local->turn_secret != NULL &&
+	    turn_credentials(local->turn_secret, (int64_t)time(NULL), user, password) ==
+		0) {
+		cfg->turn_user = user;
+		cfg->turn_password = password;
+	}
+}
+
+static void pursue(struct generations *g);
+
+/* Negotiate a path under ${number}, in place of one under negotiation. */
+static void
+begin(struct generations *g, uint32_t number)
+{
+	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
+	const struct session *s = g->cfg.session;
+	struct path_config cfg = {
+	    .controlling = g->client,
+	    .policy = s->parties[g->cfg.peer].policy,
+	    .session = s,
+	    .upnp = g->cfg.local->upnp,
+	};
+	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
+	struct err err;
+
+	drop_next(g);
+	signaller_supersede(g->signaller);
+	g->number = number;
+	set_turn_credentials(g->cfg.local, &cfg, user, password);
+	g->next = attempt_new(g->cfg.path_ctx, &cfg, number, &attempt_callbacks, g, &err);
+	OPENSSL_cleanse(password, sizeof password);
+	if (g->next == NULL) {
+		log_error("peer=%s cannot gather candidates: %s", g->name, err.text);
+		pursue(g);
+		return;
+	}
+	event_add(g->limit, &limit);
+}
+
+/* Without a rendezvous or a peer behind it there is nobody to negotiate with; the return
+ * of either starts an attempt at once. */
+static void
+start(struct generations *g)
+{
+	if (g->client && g->online && g->next == NULL && needs_path(g) &&
+	    signaller_is_met(g->signaller))
+		begin(g, g->number + 1);
+}
+
+static void
+start_now(struct generations *g)
+{
+	g->retry_ms = 0;
+	event_del(g->retry);
+	start(g);
+}
+
+static void
+arm_retry(struct generations *g, unsigned ms)
+{
+	struct timeval tv;
+
+	clock_until(&tv, ms * NS_PER_MS, 0);
+	event_add(g->retry, &tv);
+}
+
+/* See to it that there will be a path, as long as one is needed: the client by starting
+ * again, with backoff; the server by asking, again and again. */
+static void
+pursue(struct generations *g)
+{
+	if (g->next != NULL || !needs_path(g) ||
+	    event_pending(g->retry, EV_TIMEOUT, NULL))
+		return;
+	if (!g->client) {
+		signaller_ask_for_restart(g->signaller, g->number);
+		arm_retry(g, ASK_AGAIN_MS);
+		return;
+	}
+	if (g->retry_ms == 0)
+		g->retry_ms = RETRY_FIRST_MS;
+	arm_retry(g, g->retry_ms);
+	g->retry_ms = g->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : g->retry_ms * 2;
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct generations *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (g->client)
+		start(g);
+	else
+		pursue(g);
+}
+
+void
+generations_want(struct generations *g, bool at_once)
+{
+	g->wanted = true;
+	if (g->client && at_once)
+		start_now(g);
+	else
+		pursue(g);
+}
+
+static void
+satisfied(struct generations *g)
+{
+	g->wanted = g->asked = false;
+	g->retry_ms = 0;
+	event_del(g->retry);
+}
+
+void
+generations_settle(struct generations *g)
+{
+	g->wanted = false;
+	if (needs_path(g))
+		return;
+	satisfied(g);
+	if (g->client && g->next != NULL && !attempt_is_ready(g->next))
+		drop_next(g);
+}
+
+static void
+retire_active(struct generations *g)
+{
+	attempt_free(g->gone);
+	g->gone = g->active;
+	g->active = NULL;
+	if (g->gone != NULL)
+		reap_soon(g);
+}
+
+void
+generations_promote(struct generations *g)
+{
+	retire_active(g);
+	g->active = g->next;
+	g->next = NULL;
+	g->given_up = false;
+	event_del(g->limit);
+	satisfied(g);
+}
+
+void
+generations_give_up(struct generations *g)
+{
+	if (g->next == NULL)
+		return;
+	g->given_up = true;
+	reap_soon(g);
+}
+
+void
+generations_drop_active(struct generations *g)
+{
+	retire_active(g);
+}
+
+void
+generations_peer_left(struct generations *g)
+{
+	g->peer_left = true;
+	signaller_forget(g->signaller);
+	drop_next(g);
+	satisfied(g);
+}
+
+static void
+on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	struct generations *g = arg;
+
+	(void)fd;
+	(void)what;
+	attempt_free(g->gone);
+	g->gone = NULL;
+	if (g->next != NULL && (g->given_up || attempt_has_failed(g->next)))
+		drop_next(g);
+	pursue(g);
+}
+
+static void
+on_limit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	generations_give_up(arg);
+}
+
+/* --- what the paths say --- */
+
+static void
+on_local_candidates(void *arg, const uint8_t *body, size_t len)
+{
+	struct generations *g = arg;
+
+	signaller_send_candidates(g->signaller, body, len);
+}
+
+static void
+on_ready(void *arg, struct attempt *a)
+{
+	struct generations *g = arg;
+
+	if (a == g->gone)
+		return;
+	log_debug("peer=%s generation=%u a candidate pair works", g->name,
+		  attempt_generation(a));
+	signaller_send_concluded(g->signaller, attempt_generation(a));
+	g->cb.ready(g->arg, a);
+}
+
+static void
+on_failed(void *arg, struct attempt *a, const char *why)
+{
+	struct generations *g = arg;
+
+	if (a == g->gone)
+		return;
+	g->cb.failed(g->arg, a, why);
+	reap_soon(g);
+}
+
+static void
+on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
+{
+	struct generations *g = arg;
+
+	if (a != g->gone)
+		g->cb.datagram(g->arg, a, data, len);
+}
+
+static void
+on_writable(void *arg, struct attempt *a)
+{
+	struct generations *g = arg;
+
+	g->cb.writable(g->arg, a);
+}
+
+static void
+on_alive(void *arg, struct attempt *a)
+{
+	struct generations *g = arg;
+
+	g->cb.alive(g->arg, a);
+}
+
+static void
+on_probed(void *arg, struct attempt *a)
+{
+	struct generations *g = arg;
+
+	g->cb.probed(g->arg, a);
+}
+
+static const struct attempt_callbacks attempt_callbacks = {
+    .signal = on_local_candidates,
+    .ready = on_ready,
+    .failed = on_failed,
+    .datagram = on_datagram,
+    .writable = on_writable,
+    .alive = on_alive,
+    .probed = on_probed,
+};
+
+/* --- what the peer says --- */
+
+static void
+on_send(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct generations *g = arg;
+
+	g->cb.send(g->arg, sealed, len);
+}
+
+static void
+on_met(void *arg, bool replaced)
+{
+	struct generations *g = arg;
+
+	g->peer_left = false;
+	if (replaced)
+		drop_next(g);
+	g->cb.met(g->arg, replaced);
+	if (replaced)
+		generations_drop_active(g);
+	/* The server's number is whatever the client's next message says. */
+	if (!g->client)
+		g->number = 0;
+	g->asked = false;
+	start_now(g);
+}
+
+static bool
+on_heard(void *arg, uint64_t since_ns)
+{
+	struct generations *g = arg;
+
+	return g->cb.heard(g->arg, since_ns);
+}
+
+static void
+on_refused(void *arg)
+{
+	struct generations *g = arg;
+
+	g->cb.refused(g->arg);
+}
+
+static void
+on_roster_differs(void *arg)
+{
+	struct generations *g = arg;
+
+	g->cb.roster_differs(g->arg);
+}
+
+static void
+on_candidates(void *arg, const struct signal_candidates *m)
+{
+	struct generations *g = arg;
+	struct attempt *a;
+	struct err err;
+
+	if (!g->client && m->generation > g->number)
+		begin(g, m->generation);
+	a = generations_find(g, m->generation);
+	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0)
+		log_warn("peer=%s its candidates are refused: %s", g->name, err.text);
+}
+
+/* The server has no use for generation ${number} any more. One that is newer answers the
+ * complaint. */
+static void
+on_restart(void *arg, uint32_t number)
+{
+	struct generations *g = arg;
+
+	if (!g->client || number < g->number)
+		return;
+	if (g->next != NULL) {
+		generations_give_up(g);
+	} else if (!event_pending(g->retry, EV_TIMEOUT, NULL)) {
+		g->asked = true;
+		start(g);
+	}
+}
+
+static void
+on_concluded(void *arg, uint32_t number)
+{
+	struct generations *g = arg;
+	struct attempt *a = generations_find(g, number);
+
+	if (a != NULL && g->cfg.local->fast_path)
+		attempt_peer_concluded(a);
+}
+
+static const struct signaller_callbacks signaller_callbacks = {
+    .send = on_send,
+    .met = on_met,
+    .heard = on_heard,
+    .refused = on_refused,
+    .roster_differs = on_roster_differs,
+    .candidates = on_candidates,
+    .restart = on_restart,
+    .concluded = on_concluded,
+};
+
+void
+generations_set_online(struct generations *g, bool online)
+{
+	g->online = online;
+	signaller_set_online(g->signaller, online);
+	if (online)
+		start_now(g);
+}
+
+void
+generations_network_changed(struct generations *g)
+{
+	bool stale =
+	    g->active != NULL && (attempt_has_failed(g->active) ||
+				  path_has_lost_address(attempt_path(g->active)));
+
+	/* What is under negotiation offers addresses of before. */
+	if (!stale && g->next == NULL && !needs_path(g))
+		return;
+	if (stale)
+		log_info("peer=%s the local address of its path is gone, looking for "
+			 "another path",
+			 g->name);
+	drop_next(g);
+	event_del(g->retry);
+	generations_want(g, true);
+}
+
+void
+generations_receive(struct generations *g, const uint8_t *sealed, size_t len)
+{
+	signaller_receive(g->signaller, sealed, len);
+}
+
+/* --- life, and what is there --- */
+
+static int
+make_events(struct generations *g)
+{
+	g->retry = evtimer_new(g->cfg.base, on_retry, g);
+	g->limit = evtimer_new(g->cfg.base, on_limit, g);
+	g->reap = evtimer_new(g->cfg.base, on_reap, g);
+	return g->retry != NULL && g->limit != NULL && g->reap != NULL ? 0 : -1;
+}
+
+static void
+free_event(struct event *e)
+{
+	if (e != NULL)
+		event_free(e);
+}
+
+struct generations *
+generations_new(const struct link_config *cfg, const struct generations_callbacks *cb,
+		void *arg, struct err *err)
+{
+	struct generations *g = calloc(1, sizeof *g);
+	struct contact_config contact_cfg = {
+	    .self = cfg->identity,
+	    .peer = cfg->session->parties[cfg->peer].key,
+	    .session_name = cfg->session->name,
+	    .roster_digest = cfg->session->roster_digest,
+	    .incarnation = cfg->incarnation,
+	};
+
+	if (g == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	g->cfg = *cfg;
+	g->cb = *cb;
+	g->arg = arg;
+	g->name = cfg->session->parties[cfg->peer].name;
+	g->client = cfg->self < cfg->peer;
+	if (make_events(g) != 0) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
+	g->signaller =
+	    signaller_new(cfg->base, g->name, &contact_cfg, &signaller_callbacks, g, err);
+	if (g->signaller == NULL)
+		goto err1;
+	return g;
+
+err1:
+	generations_free(g);
+	return NULL;
+}
+
+void
+generations_free(struct generations *g)
+{
+	if (g == NULL)
+		return;
+	attempt_free(g->next);
+	attempt_free(g->active);
+	attempt_free(g->gone);
+	free_event(g->retry);
+	free_event(g->limit);
+	free_event(g->reap);
+	signaller_free(g->signaller);
+	free(g);
+}
+
+struct attempt *
+generations_active(const struct generations *g)
+{
+	return g->active;
+}
+
+struct attempt *
+generations_next(const struct generations *g)
+{
+	return g->next;
+}
+
+struct attempt *
+generations_find(const struct generations *g, uint32_t number)
+{
+	if (g->active != NULL && attempt_generation(g->active) == number)
+		return g->active;
+	if (g->next != NULL && attempt_generation(g->next) == number)
+		return g->next;
+	return NULL;
+}
+
+size_t
+generations_send(struct generations *g, uint32_t number, const uint8_t *data, size_t len,
+		 size_t segment)
+{
+	struct attempt *a = generations_find(g, number);
+
+	if (a == NULL || attempt_has_failed(a))
+		return len;
+	return path_send(attempt_path(a), data, len, segment);
+}
+
+const char *
+generations_state(const struct generations *g)
+{
+	if (g->next != NULL)
+		return "checking candidate pairs";
+	if (g->peer_left)
+		return "has shut down";
+	if (!g->online)
+		return "no rendezvous";
+	return signaller_is_met(g->signaller) ? "about to try again" : "not seen yet";
+}
