@@ -154,6 +154,8 @@ pursue(struct generations *g)
 	    event_pending(g->retry, EV_TIMEOUT, NULL))
 		return;
 	if (!g->client) {
+		/* Nothing that was said before matters now. */
+		signaller_supersede(g->signaller);
 		signaller_ask_for_restart(g->signaller, g->number);
 		arm_retry(g, ASK_AGAIN_MS);
 		return;

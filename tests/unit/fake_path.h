@@ -1,0 +1,33 @@
+#ifndef MPCPROXY_TESTS_FAKE_PATH_H
+#define MPCPROXY_TESTS_FAKE_PATH_H
+
+#include <event2/event.h>
+
+#include "path/path.h"
+
+/*
+ * path.h without a network: two paths are a pair once each has the other's bundle, and
+ * then ready, unless the test wants otherwise.
+ */
+struct fake_paths {
+	struct event_base *base;
+	/* By role, 0 the controlled, 1 the controlling: how many of the paths made
+	 * from now on fail instead of getting ready, or never get anywhere. */
+	unsigned fail[2], stall[2];
+	unsigned made[2];
+	struct path *newest[2];
+	bool swallow;        /* all datagrams */
+	size_t negotiations; /* Version Negotiation packets that arrived */
+};
+extern struct fake_paths fake_paths;
+
+/* ${p} works no more; the other side does not notice. */
+void fake_path_fail(struct path *p);
+/* Say once more that a pair is selected. */
+void fake_path_select_again(struct path *p);
+/* A datagram that somebody else sends to ${p}. */
+void fake_path_inject(struct path *p, const uint8_t *data, size_t len);
+/* Whether ${p} has what it needs of the other side. */
+bool fake_path_is_ready(const struct path *p);
+
+#endif
