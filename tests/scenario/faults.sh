@@ -69,6 +69,7 @@ together() {
 outage_session() {
 	local name i=1
 	internet
+	# shellcheck disable=SC2034 # lib.sh
 	RENDEZVOUS_HOST=$HUB
 	make_session "$@"
 	port SERVICE_PORT
@@ -125,7 +126,7 @@ flows_within() {
 	shift
 	for party; do
 		wait_log_since "$party-flow" '^again'
-		again=$(tail -c "+$((MARK[$party-flow] + 1))" "$T/$party-flow.log" | grep '^again' | tail -n 1)
+		again=$(tail -c "+$((${MARK["$party-flow"]} + 1))" "$T/$party-flow.log" | grep '^again' | tail -n 1)
 		TOOK_MS=$((${again#again } - MENDED_MS))
 		step "$party's traffic went on after $TOOK_MS ms"
 		[ "$TOOK_MS" -le "$limit" ] || fail "$party's traffic went on only after $TOOK_MS ms"
