@@ -4,6 +4,7 @@
  * depends on nothing but the seed.
  */
 #include <dirent.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +135,7 @@ load_corpus(const char *dir, struct input *corpus)
 {
 	DIR *d = opendir(dir);
 	struct dirent *e;
-	char path[4096];
+	char path[PATH_MAX + NAME_MAX + 2];
 	size_t n = 0;
 
 	if (d == NULL)

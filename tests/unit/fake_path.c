@@ -21,7 +21,7 @@ struct path {
 	bool controlling, stalled, failing, shown, ready, failed;
 	struct event *work;
 	STAILQ_HEAD(, datagram) queue;
-	bool *freed;
+	bool busy, freed; /* in callbacks; path_free() was called meanwhile */
 };
 
 static LIST_HEAD(, path) paths = LIST_HEAD_INITIALIZER(paths);
@@ -63,10 +63,8 @@ static void
 deliver(struct path *p)
 {
 	struct datagram *d;
-	bool freed = false;
 
-	p->freed = &freed;
-	while (!freed && (d = STAILQ_FIRST(&p->queue)) != NULL) {
+	while (!p->freed && (d = STAILQ_FIRST(&p->queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&p->queue, entry);
 		/* A long header of version 0 (RFC 9000, 17.2.1). */
 		if (d->len > 5 && d->data[0] & 0x80 &&
@@ -75,36 +73,39 @@ deliver(struct path *p)
 		p->cb.datagram(p->arg, d->data, d->len);
 		free(d);
 	}
-	if (!freed)
-		p->freed = NULL;
+}
+
+static void
+work(struct path *p)
+{
+	if (!p->shown)
+		show(p);
+	if (!p->freed && p->failing) {
+		p->failed = true;
+		p->cb.failed(p->arg, "the test wants it to");
+		return;
+	}
+	if (!p->freed && p->other != 0 && !p->ready && !p->stalled) {
+		p->ready = true;
+		p->cb.ready(p->arg);
+	}
+	deliver(p);
 }
 
 static void
 on_work(evutil_socket_t fd, short what, void *arg)
 {
 	struct path *p = arg;
-	bool freed = false;
 
 	(void)fd;
 	(void)what;
 	if (p->failed)
 		return;
-	p->freed = &freed;
-	if (!p->shown)
-		show(p);
-	if (!freed && p->failing) {
-		p->failed = true;
-		p->cb.failed(p->arg, "the test wants it to");
-		return;
-	}
-	if (!freed && p->other != 0 && !p->ready && !p->stalled) {
-		p->ready = true;
-		p->cb.ready(p->arg);
-	}
-	if (freed)
-		return;
-	p->freed = NULL;
-	deliver(p);
+	p->busy = true;
+	work(p);
+	p->busy = false;
+	if (p->freed)
+		free(p);
 }
 
 struct path *
@@ -146,8 +147,7 @@ path_free(struct path *p)
 
 	if (p == NULL)
 		return;
-	if (p->freed != NULL)
-		*p->freed = true;
+	p->freed = true;
 	if (fake_paths.newest[p->controlling] == p)
 		fake_paths.newest[p->controlling] = NULL;
 	while ((d = STAILQ_FIRST(&p->queue)) != NULL) {
@@ -156,7 +156,8 @@ path_free(struct path *p)
 	}
 	LIST_REMOVE(p, entry);
 	event_free(p->work);
-	free(p);
+	if (!p->busy)
+		free(p);
 }
 
 int

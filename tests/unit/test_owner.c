@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* setresuid() */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
