@@ -12,6 +12,11 @@
 
 #define READ_BYTES (16 * 1024)
 
+/* Pieces that are hardly ever the only ones, and the area that they are collected in;
+ * libevent's own begin with 512 bytes. */
+#define BULK_BYTES      1000
+#define BULK_AREA_BYTES (64 * 1024 - 64)
+
 /* What joint_end_of_file() throws away at most: more than a socket's buffer holds. */
 #define WASTE_MAX (64 * 1024 * 1024)
 
@@ -345,21 +350,9 @@ joint_move(struct joint *j)
 int
 joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin)
 {
-	ssize_t n = 0;
-
-	if (len > 0 && j->open && j->writable && evbuffer_get_length(j->waiting) == 0) {
-		n = send(j->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno != EAGAIN) {
-			j->error = errno;
-			return -1;
-		}
-		if (n < (ssize_t)len)
-			j->writable = false;
-		if (n < 0)
-			n = 0;
-		left(j, (size_t)n);
-	}
-	if ((size_t)n < len && evbuffer_add(j->waiting, data + n, len - (size_t)n) != 0) {
+	if (len >= BULK_BYTES && evbuffer_get_length(j->waiting) == 0)
+		evbuffer_expand(j->waiting, BULK_AREA_BYTES);
+	if (len > 0 && evbuffer_add(j->waiting, data, len) != 0) {
 		j->error = ENOMEM;
 		return -1;
 	}

@@ -14,8 +14,8 @@
  * A local TCP connection joined to a QUIC stream: bytes, ends of file and back-pressure
  * pass both ways. Closed at first: what the local program sends is kept, up to
  * JOINT_HELD_MAX, and copied to the stream there may be, and nothing is written to it.
- * Once open, bytes go straight from the socket into QUIC's send buffer, and straight
- * from the packet to the socket as far as that takes them.
+ * Once open, bytes go straight from the socket into QUIC's send buffer, and from the
+ * packets into one buffer, from which one call writes all that came at once.
  */
 struct joint;
 
@@ -60,8 +60,8 @@ enum joint_state {
 /* Move what can be moved, both ways. */
 enum joint_state joint_move(struct joint *j);
 
-/* From the peer, for the local program; credit goes back as bytes leave. -1 when that is
- * broken. */
+/* From the peer, for the local program: copied, and written by the next joint_move(),
+ * which gives credit back as bytes leave. -1 when memory is short. */
 int joint_take(struct joint *j, const uint8_t *data, size_t len, bool fin);
 
 /* Why it is broken, in a phrase. */

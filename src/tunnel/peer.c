@@ -38,6 +38,8 @@ struct peer {
 	struct stream_list waiting_mpyc; /* for their turn, and the link */
 	struct stream *live_mpyc;        /* whose turn it is */
 	struct event *advance;           /* somebody who waits may proceed */
+	struct stream_list fed;          /* have data for their local programs */
+	struct event *feed;              /* only ever activated, for them */
 	size_t n_streams[2];
 	uint64_t bytes_sent, bytes_received;
 	struct log_gate gate;
@@ -198,6 +200,34 @@ peer_wait(struct peer *p, struct stream *s)
 	advance_soon(p);
 }
 
+/* A local program gets what a train of packets brought with one write. */
+static void
+on_feed(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+	struct stream_links *links;
+
+	(void)fd;
+	(void)what;
+	while ((links = TAILQ_FIRST(&p->fed)) != NULL) {
+		TAILQ_REMOVE(&p->fed, links, fed);
+		links->is_fed = false;
+		stream_move(links->stream);
+	}
+}
+
+void
+peer_feed(struct peer *p, struct stream *s)
+{
+	struct stream_links *links = stream_links(s);
+
+	if (links->is_fed)
+		return;
+	links->is_fed = true;
+	TAILQ_INSERT_TAIL(&p->fed, links, fed);
+	event_active(p->feed, EV_TIMEOUT, 0);
+}
+
 void
 peer_remove(struct peer *p, struct stream *s)
 {
@@ -205,6 +235,9 @@ peer_remove(struct peer *p, struct stream *s)
 
 	if (links->stream == NULL)
 		return;
+	if (links->is_fed)
+		TAILQ_REMOVE(&p->fed, links, fed);
+	links->is_fed = false;
 	if (links->queue != NULL)
 		TAILQ_REMOVE(links->queue, links, waiting);
 	TAILQ_REMOVE(&p->all, links, all);
@@ -363,6 +396,15 @@ free_listeners(struct peer *p)
 	p->n_ports = 0;
 }
 
+static void
+free_events(struct peer *p)
+{
+	if (p->advance != NULL)
+		event_free(p->advance);
+	if (p->feed != NULL)
+		event_free(p->feed);
+}
+
 struct peer *
 peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *arg,
 	 struct err *err)
@@ -380,8 +422,10 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 	TAILQ_INIT(&p->all);
 	TAILQ_INIT(&p->waiting_ports);
 	TAILQ_INIT(&p->waiting_mpyc);
+	TAILQ_INIT(&p->fed);
 	p->advance = evtimer_new(cfg->base, on_advance, p);
-	if (p->advance == NULL) {
+	p->feed = evtimer_new(cfg->base, on_feed, p);
+	if (p->advance == NULL || p->feed == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
@@ -395,8 +439,8 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 err2:
 	free_listeners(p);
 	free(p->ports);
-	event_free(p->advance);
 err1:
+	free_events(p);
 	free(p);
 	return NULL;
 }
@@ -447,7 +491,7 @@ peer_free(struct peer *p)
 		stream_kill(links->stream);
 	link_free(p->link);
 	free(p->ports);
-	event_free(p->advance);
+	free_events(p);
 	free(p);
 }
 

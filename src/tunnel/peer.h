@@ -59,6 +59,9 @@ int peer_add(struct peer *p, struct stream *s);
 int peer_admit_mpyc(struct peer *p);
 /* ${s} wants stream_proceed() as soon as it may; not from within this call. */
 void peer_wait(struct peer *p, struct stream *s);
+/* ${s} has got data: stream_move() follows, when all datagrams that wait have been read
+ * and before the loop waits again. */
+void peer_feed(struct peer *p, struct stream *s);
 /* ${s} is about to be freed. */
 void peer_remove(struct peer *p, struct stream *s);
 /* Bytes of streams' data that moved. */

@@ -185,7 +185,7 @@ stream_deliver(struct stream *s, const uint8_t *data, size_t len, bool fin)
 	if (joint_take(s->joint, data, len, fin) != 0)
 		stream_local_gone(s);
 	else
-		stream_move(s);
+		peer_feed(s->peer, s);
 }
 
 int

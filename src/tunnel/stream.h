@@ -52,16 +52,20 @@ bool stream_is_idle(const struct stream *s);
  * no QUIC stream can be had now: it goes on waiting. */
 int stream_proceed(struct stream *s);
 
+/* Move what can be moved, both ways, and end what is over. ${s} may be gone after it. */
+void stream_move(struct stream *s);
+
 /* End it now, abnormally for both ends, and free it. */
 void stream_kill(struct stream *s);
 
-/* How peer.c strings streams together: all of a peer's, and the queue that one waits
- * in, if any. */
+/* How peer.c strings streams together: all of a peer's, the queue that one waits in, if
+ * any, and those that got data in this turn of the loop. */
 TAILQ_HEAD(stream_list, stream_links);
 struct stream_links {
 	struct stream *stream; /* NULL while it is in no list */
-	TAILQ_ENTRY(stream_links) all, waiting;
+	TAILQ_ENTRY(stream_links) all, waiting, fed;
 	struct stream_list *queue;
+	bool is_fed;
 };
 struct stream_links *stream_links(struct stream *s);
 

@@ -56,11 +56,9 @@ void stream_abort(struct stream *s, enum quic_code code);
 /* The local program closed or reset its connection while it should not. Frees ${s}. */
 void stream_local_gone(struct stream *s);
 
-/* Data of the peer's for the local program. ${s} may be gone after it. */
+/* Data of the peer's for the local program, which gets all that one turn of the loop
+ * has brought at once. ${s} may be gone after it. */
 void stream_deliver(struct stream *s, const uint8_t *data, size_t len, bool fin);
-
-/* Move what can be moved, both ways, and end what is over. ${s} may be gone after it. */
-void stream_move(struct stream *s);
 
 /* The greeting of an MPyC party: at its own end, before anything is asked of the peer,
  * and at the far end, before anything is dialled. -1 when it is refused (logged). */
