@@ -11,6 +11,7 @@ enum field {
 	FIELD_CANDIDATE = 4,         /* RFC 8839, 5.1, from the foundation on; repeated */
 	FIELD_END_OF_CANDIDATES = 5, /* RFC 8840, 8.2; empty */
 	FIELD_FACTS = 6,             /* 4 bytes; a later version's may have more */
+	FIELD_DIRECT = 7,            /* no relayed candidates; empty */
 };
 
 #define FIELD_HEADER_BYTES 3
@@ -28,9 +29,10 @@ enum {
 #define UFRAG_MIN 4
 #define PWD_MIN   22
 
-/* Generation, ufrag, pwd, the end and all candidates, each as long as it may be. */
+/* Generation, ufrag, pwd, facts, the flags and all candidates, each as long as it may be.
+ */
 #define BUNDLE_MAX                                                                       \
-	((5 + SIGNAL_CANDIDATES_MAX) * FIELD_HEADER_BYTES + sizeof(uint32_t) +           \
+	((6 + SIGNAL_CANDIDATES_MAX) * FIELD_HEADER_BYTES + sizeof(uint32_t) +           \
 	 FACTS_BYTES + SIGNAL_UFRAG_MAX + SIGNAL_PWD_MAX +                               \
 	 SIGNAL_CANDIDATES_MAX * SIGNAL_CANDIDATE_MAX)
 
@@ -166,6 +168,9 @@ take_field(struct signal_candidates *m, uint8_t type, struct reader *value)
 		return reader_done(value) ? 0 : -1;
 	case FIELD_FACTS:
 		return take_facts(&m->facts, value);
+	case FIELD_DIRECT:
+		m->direct = true;
+		return reader_done(value) ? 0 : -1;
 	default:
 		return 0; /* of a later version */
 	}
@@ -184,7 +189,7 @@ decode(struct signal_candidates *m, const uint8_t *body, size_t len, unsigned re
 
 		if (!r.ok)
 			break;
-		if (type >= FIELD_GENERATION && type <= FIELD_FACTS &&
+		if (type >= FIELD_GENERATION && type <= FIELD_DIRECT &&
 		    type != FIELD_CANDIDATE) {
 			if ((have & 1U << type) != 0)
 				return -1;
@@ -211,6 +216,8 @@ signal_encode_candidates(const struct signal_candidates *m, uint8_t *out, size_t
 		write_field(&w, FIELD_CANDIDATE, m->candidate[i],
 			    strlen(m->candidate[i]));
 	write_facts(&w, &m->facts);
+	if (m->direct)
+		write_field(&w, FIELD_DIRECT, NULL, 0);
 	if (m->last)
 		write_field(&w, FIELD_END_OF_CANDIDATES, NULL, 0);
 	return w.ok ? (int)w.len : -1;

@@ -20,6 +20,9 @@ enum signal_type {
 	/* The sender's ICE agent has concluded: a pair is nominated, no check is under
 	 * way. */
 	SIGNAL_CONCLUDED = 3,
+	/* The QUIC server's network has changed: if the pair is relayed, the client tries
+	 * for a direct path at once. */
+	SIGNAL_SEARCH = 4,
 };
 
 #define SIGNAL_UFRAG_MAX      256 /* RFC 8839, 5.4 */
@@ -48,6 +51,9 @@ struct signal_candidates {
 	 * the server answers under the same number. */
 	uint32_t generation;
 	bool last; /* no bundle of this generation follows */
+	/* The generation is to replace a relayed path by a direct one: neither side
+	 * uses relayed candidates in it. */
+	bool direct;
 	struct signal_facts facts;
 	char ufrag[SIGNAL_UFRAG_MAX + 1];
 	char pwd[SIGNAL_PWD_MAX + 1];
@@ -58,7 +64,7 @@ struct signal_candidates {
 /* These return the encoded length, or -1 when it does not fit ${size}. */
 int signal_encode_candidates(const struct signal_candidates *m, uint8_t *out,
 			     size_t size);
-/* RESTART and CONCLUDED are about one generation and say no more. */
+/* RESTART, CONCLUDED and SEARCH are about one generation and say no more. */
 int signal_encode_generation(uint32_t generation, uint8_t *out, size_t size);
 
 /* 0, or -1 when the body is malformed: a length beyond its end, a bound above

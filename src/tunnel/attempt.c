@@ -13,6 +13,7 @@ struct attempt {
 	uint64_t started_ns;
 	bool ready;
 	bool failed;
+	bool direct_only;
 	struct signal_facts theirs;
 	bool peer_concluded;
 };
@@ -51,7 +52,9 @@ static void
 on_bundle(void *arg, const struct path_bundle *b)
 {
 	struct attempt *a = arg;
-	struct signal_candidates m = {.generation = a->generation, .last = b->last};
+	struct signal_candidates m = {.generation = a->generation,
+				      .last = b->last,
+				      .direct = a->direct_only};
 	uint8_t body[CONTACT_BODY_MAX];
 	int len;
 
@@ -143,6 +146,7 @@ attempt_new(struct path_context *ctx, const struct path_config *cfg, uint32_t ge
 	a->cb = *cb;
 	a->arg = arg;
 	a->generation = generation;
+	a->direct_only = cfg->policy == PATH_DIRECT;
 	a->started_ns = clock_now_ns();
 	a->path = path_new(ctx, cfg, &path_callbacks, a, err);
 	if (a->path == NULL) {
@@ -217,4 +221,21 @@ bool
 attempt_has_failed(const struct attempt *a)
 {
 	return a->failed;
+}
+
+bool
+attempt_is_relayed(const struct attempt *a)
+{
+	struct path_info info;
+
+	if (!attempt_is_ready(a))
+		return false;
+	path_get_info(a->path, &info);
+	return info.relayed;
+}
+
+bool
+attempt_is_direct_only(const struct attempt *a)
+{
+	return a->direct_only;
 }

@@ -49,5 +49,9 @@ uint64_t attempt_started_ns(const struct attempt *a);
 /* A pair works, and the path has not failed since. */
 bool attempt_is_ready(const struct attempt *a);
 bool attempt_has_failed(const struct attempt *a);
+/* It works, over a relay of either side's. */
+bool attempt_is_relayed(const struct attempt *a);
+/* Neither side offers a relay: it was begun with cfg.policy PATH_DIRECT. */
+bool attempt_is_direct_only(const struct attempt *a);
 
 #endif

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "tunnel/generations.h"
+#include "tunnel/search.h"
 #include "tunnel/signaller.h"
 #include "tunnel/turn.h"
 
@@ -37,8 +38,11 @@ struct generations {
 	struct attempt *next;
 	struct attempt *gone; /* replaced, perhaps from within its own callback */
 	bool given_up;        /* ${next} */
+	bool searching;       /* ${next} is to replace a relayed path that works */
 	unsigned retry_ms;
 	struct event *retry;
+	struct search search;
+	struct event *search_due;
 	struct event *limit; /* of ${next} */
 	struct event *reap;  /* only ever activated: runs outside of all callbacks */
 };
@@ -66,8 +70,16 @@ drop_next(struct generations *g)
 	g->cb.giving_up(g->arg);
 	attempt_free(g->next);
 	g->next = NULL;
-	g->given_up = g->asked = false;
+	g->given_up = g->asked = g->searching = false;
 	event_del(g->limit);
+}
+
+/* A search is no reason to wait for it when a path is needed. */
+static void
+drop_search(struct generations *g)
+{
+	if (g->searching && !attempt_is_ready(g->next))
+		drop_next(g);
 }
 
 static const struct attempt_callbacks attempt_callbacks;
@@ -89,15 +101,22 @@ set_turn_credentials(const struct local *local, struct path_config *cfg,
 
 static void pursue(struct generations *g);
 
-/* Negotiate a path under ${number}, in place of one under negotiation. */
+static enum path_policy
+policy(const struct generations *g)
+{
+	return g->cfg.session->parties[g->cfg.peer].policy;
+}
+
+/* Negotiate a path under ${number}, in place of one under negotiation; with ${direct}
+ * one without relays, unless our own policy is to show nothing but relays. */
 static void
-begin(struct generations *g, uint32_t number)
+begin(struct generations *g, uint32_t number, bool direct)
 {
 	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
 	const struct session *s = g->cfg.session;
 	struct path_config cfg = {
 	    .controlling = g->client,
-	    .policy = s->parties[g->cfg.peer].policy,
+	    .policy = direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g),
 	    .session = s,
 	    .upnp = g->cfg.local->upnp,
 	};
@@ -125,7 +144,7 @@ start(struct generations *g)
 {
 	if (g->client && g->online && g->next == NULL && needs_path(g) &&
 	    signaller_is_met(g->signaller))
-		begin(g, g->number + 1);
+		begin(g, g->number + 1, false);
 }
 
 static void
@@ -150,6 +169,8 @@ arm_retry(struct generations *g, unsigned ms)
 static void
 pursue(struct generations *g)
 {
+	if (needs_path(g))
+		drop_search(g);
 	if (g->next != NULL || !needs_path(g) ||
 	    event_pending(g->retry, EV_TIMEOUT, NULL))
 		return;
@@ -183,6 +204,7 @@ void
 generations_want(struct generations *g, bool at_once)
 {
 	g->wanted = true;
+	drop_search(g);
 	if (g->client && at_once)
 		start_now(g);
 	else
@@ -208,6 +230,79 @@ generations_settle(struct generations *g)
 		drop_next(g);
 }
 
+/* --- from a relay to a direct path --- */
+
+static bool
+is_relayed(const struct generations *g)
+{
+	return g->active != NULL && attempt_is_relayed(g->active);
+}
+
+static void
+arm_search(struct generations *g)
+{
+	struct timeval tv;
+
+	if (g->search.next_ns == CLOCK_NEVER) {
+		event_del(g->search_due);
+		return;
+	}
+	clock_until(&tv, g->search.next_ns, clock_now_ns());
+	event_add(g->search_due, &tv);
+}
+
+/* The active path is another one. The client has a direct path looked for as long as it
+ * is relayed; the server leaves it to the client. */
+static void
+look_for_relay(struct generations *g)
+{
+	if (!g->client || policy(g) != PATH_ANY)
+		return;
+	search_path(&g->search, is_relayed(g), clock_now_ns());
+	arm_search(g);
+}
+
+/* The other side shows relayed candidates alone: it wants no other path. */
+static bool
+peer_hides(const struct generations *g)
+{
+	struct signal_facts ours, theirs;
+
+	attempt_facts(g->active, &ours, &theirs);
+	return theirs.told && theirs.relayed && !theirs.ipv4 && !theirs.ipv6;
+}
+
+static void
+on_search_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct generations *g = arg;
+
+	(void)fd;
+	(void)what;
+	/* Who needs a path finds one of any kind. */
+	if (!g->online || g->next != NULL || needs_path(g) ||
+	    !signaller_is_met(g->signaller)) {
+		search_later(&g->search, clock_now_ns());
+	} else if (!is_relayed(g) || peer_hides(g)) {
+		/* The next path brings the matter up again. */
+		g->search.next_ns = CLOCK_NEVER;
+	} else {
+		search_tried(&g->search, clock_now_ns());
+		log_debug("peer=%s looking for a direct path", g->name);
+		begin(g, g->number + 1, true);
+		g->searching = g->next != NULL;
+	}
+	arm_search(g);
+}
+
+/* What failed before may work now. */
+static void
+search_now(struct generations *g)
+{
+	search_afresh(&g->search, clock_now_ns());
+	arm_search(g);
+}
+
 static void
 retire_active(struct generations *g)
 {
@@ -224,9 +319,12 @@ generations_promote(struct generations *g)
 	retire_active(g);
 	g->active = g->next;
 	g->next = NULL;
-	g->given_up = false;
+	if (g->searching)
+		log_info("peer=%s moved from a relay to a direct path", g->name);
+	g->given_up = g->searching = false;
 	event_del(g->limit);
 	satisfied(g);
+	look_for_relay(g);
 }
 
 void
@@ -411,8 +509,10 @@ on_candidates(void *arg, const struct signal_candidates *m)
 	struct attempt *a;
 	struct err err;
 
-	if (!g->client && m->generation > g->number)
-		begin(g, m->generation);
+	if (!g->client && m->generation > g->number) {
+		begin(g, m->generation, m->direct);
+		g->searching = m->direct && g->next != NULL && !needs_path(g);
+	}
 	a = generations_find(g, m->generation);
 	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0)
 		log_warn("peer=%s its candidates are refused: %s", g->name, err.text);
@@ -427,12 +527,26 @@ on_restart(void *arg, uint32_t number)
 
 	if (!g->client || number < g->number)
 		return;
+	drop_search(g);
 	if (g->next != NULL) {
 		generations_give_up(g);
 	} else if (!event_pending(g->retry, EV_TIMEOUT, NULL)) {
 		g->asked = true;
 		start(g);
 	}
+}
+
+static void
+on_search(void *arg, uint32_t number)
+{
+	struct generations *g = arg;
+
+	(void)number;
+	if (!g->client)
+		return;
+	/* What is under way meets addresses of before. */
+	drop_search(g);
+	search_now(g);
 }
 
 static void
@@ -454,6 +568,7 @@ static const struct signaller_callbacks signaller_callbacks = {
     .candidates = on_candidates,
     .restart = on_restart,
     .concluded = on_concluded,
+    .search = on_search,
 };
 
 void
@@ -465,6 +580,16 @@ generations_set_online(struct generations *g, bool online)
 		start_now(g);
 }
 
+/* This machine's network is another one. */
+static void
+ask_for_search(struct generations *g)
+{
+	if (g->client)
+		search_now(g);
+	else
+		signaller_ask_for_search(g->signaller, g->number);
+}
+
 void
 generations_network_changed(struct generations *g)
 {
@@ -473,8 +598,13 @@ generations_network_changed(struct generations *g)
 				  path_has_lost_address(attempt_path(g->active)));
 
 	/* What is under negotiation offers addresses of before. */
-	if (!stale && g->next == NULL && !needs_path(g))
+	if (g->searching)
+		drop_next(g);
+	if (!stale && g->next == NULL && !needs_path(g)) {
+		if (is_relayed(g))
+			ask_for_search(g);
 		return;
+	}
 	if (stale)
 		log_info("peer=%s the local address of its path is gone, looking for "
 			 "another path",
@@ -498,7 +628,11 @@ make_events(struct generations *g)
 	g->retry = evtimer_new(g->cfg.base, on_retry, g);
 	g->limit = evtimer_new(g->cfg.base, on_limit, g);
 	g->reap = evtimer_new(g->cfg.base, on_reap, g);
-	return g->retry != NULL && g->limit != NULL && g->reap != NULL ? 0 : -1;
+	g->search_due = evtimer_new(g->cfg.base, on_search_due, g);
+	return g->retry != NULL && g->limit != NULL && g->reap != NULL &&
+		       g->search_due != NULL
+		   ? 0
+		   : -1;
 }
 
 static void
@@ -530,6 +664,7 @@ generations_new(const struct link_config *cfg, const struct generations_callback
 	g->arg = arg;
 	g->name = cfg->session->parties[cfg->peer].name;
 	g->client = cfg->self < cfg->peer;
+	search_init(&g->search);
 	if (make_events(g) != 0) {
 		err_set(err, "out of memory");
 		goto err1;
@@ -556,6 +691,7 @@ generations_free(struct generations *g)
 	free_event(g->retry);
 	free_event(g->limit);
 	free_event(g->reap);
+	free_event(g->search_due);
 	signaller_free(g->signaller);
 	free(g);
 }
@@ -591,6 +727,12 @@ generations_send(struct generations *g, uint32_t number, const uint8_t *data, si
 	if (a == NULL || attempt_has_failed(a))
 		return len;
 	return path_send(attempt_path(a), data, len, segment);
+}
+
+bool
+generations_is_searching(const struct generations *g)
+{
+	return g->searching;
 }
 
 const char *

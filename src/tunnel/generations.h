@@ -12,7 +12,8 @@
  * The paths towards one peer: at most one in use (active) and one under negotiation
  * (next), each a generation of its own. The QUIC client counts them and starts a new one
  * whenever it wants a path, again and again with backoff; the server answers under the
- * same number, and asks for another when one has failed it.
+ * same number, and asks for another when one has failed it. While the active path is
+ * relayed, the client tries for a direct one now and then (search.h).
  */
 struct generations;
 
@@ -73,6 +74,10 @@ void generations_want(struct generations *g, bool at_once);
 void generations_settle(struct generations *g);
 /* The peer has shut down in good order: nothing is negotiated until it returns. */
 void generations_peer_left(struct generations *g);
+
+/* The next path is to replace a relayed one that works, and may fail for that reason
+ * without anybody's missing it. */
+bool generations_is_searching(const struct generations *g);
 
 /* What is going on, in a few words. */
 const char *generations_state(const struct generations *g);

@@ -286,8 +286,8 @@ use_next(struct link *l)
 	if (l->current == NULL)
 		start_conn(l);
 	else if (!conn_is_over(l->current) &&
-		 quic_migrate(conn_quic(l->current), generation, true, clock_now_ns()) !=
-		     0)
+		 quic_migrate(conn_quic(l->current), generation,
+			      !generations_is_searching(l->paths), clock_now_ns()) != 0)
 		generations_give_up(l->paths);
 	link_flush_soon(l);
 }
@@ -361,6 +361,11 @@ on_failed(void *arg, struct attempt *a, const char *why)
 	char why_before[WHY_BYTES];
 	struct why w;
 
+	if (a == generations_next(l->paths) && generations_is_searching(l->paths)) {
+		log_debug("peer=%s generation=%u no direct path: %s", l->name,
+			  attempt_generation(a), why);
+		return;
+	}
 	memcpy(why_before, l->why, sizeof why_before);
 	log_info("peer=%s generation=%u no path: %s", l->name, attempt_generation(a),
 		 why);

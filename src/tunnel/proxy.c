@@ -133,9 +133,10 @@ open_places(struct proxy *p, struct err *err)
 		place->proxy = p;
 		url_format_public(url, place->url, sizeof place->url);
 		place->rendezvous =
-		    rendezvous_open(p->base, url, web_proxy_for(p->local->proxy, url->host),
-				    p->session->name,
-				    p->identity, &place_callbacks, place, err);
+		    rendezvous_open(p->base, url,
+				    web_proxy_for(p->local->proxy, url->host),
+				    p->session->name, p->identity, &place_callbacks,
+				    place, err);
 		if (place->rendezvous == NULL)
 			return -1;
 	}

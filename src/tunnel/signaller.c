@@ -101,6 +101,10 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 		if (signal_decode_generation(&generation, body, len) == 0)
 			s->cb.concluded(s->arg, generation);
 		break;
+	case SIGNAL_SEARCH:
+		if (signal_decode_generation(&generation, body, len) == 0)
+			s->cb.search(s->arg, generation);
+		break;
 	default:
 		/* From a later version, perhaps. */
 		log_debug("peer=%s a message of unknown type %u is ignored", s->name,
@@ -214,6 +218,12 @@ void
 signaller_ask_for_restart(struct signaller *s, uint32_t generation)
 {
 	send_generation(s, SIGNAL_RESTART, generation);
+}
+
+void
+signaller_ask_for_search(struct signaller *s, uint32_t generation)
+{
+	send_generation(s, SIGNAL_SEARCH, generation);
 }
 
 void

@@ -25,6 +25,7 @@ struct signaller_callbacks {
 	void (*candidates)(void *arg, const struct signal_candidates *m);
 	void (*restart)(void *arg, uint32_t generation);
 	void (*concluded)(void *arg, uint32_t generation);
+	void (*search)(void *arg, uint32_t generation);
 };
 
 /* ${name} is the peer's, for the log; it and what ${cfg} points to must outlive it. */
@@ -46,6 +47,7 @@ void signaller_forget(struct signaller *s);
 /* ${body} is an encoded signal_candidates; resent until acknowledged or superseded. */
 void signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len);
 void signaller_ask_for_restart(struct signaller *s, uint32_t generation);
+void signaller_ask_for_search(struct signaller *s, uint32_t generation);
 void signaller_send_concluded(struct signaller *s, uint32_t generation);
 /* What was sent of earlier generations needs no answer any more. */
 void signaller_supersede(struct signaller *s);

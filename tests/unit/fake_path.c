@@ -18,10 +18,11 @@ struct path {
 	struct path_callbacks cb;
 	void *arg;
 	unsigned id, other; /* ${other} 0: not known yet */
-	bool controlling, stalled, failing, shown, ready, failed;
+	bool controlling, stalled, failing, shown, ready, failed, relayed;
 	struct event *work;
 	STAILQ_HEAD(, datagram) queue;
-	bool busy, freed; /* in callbacks; path_free() was called meanwhile */
+	unsigned busy; /* callbacks of it that have not returned */
+	bool freed;    /* in one of them */
 };
 
 static LIST_HEAD(, path) paths = LIST_HEAD_INITIALIZER(paths);
@@ -60,6 +61,17 @@ show(struct path *p)
 }
 
 static void
+drain(struct path *p)
+{
+	struct datagram *d;
+
+	while ((d = STAILQ_FIRST(&p->queue)) != NULL) {
+		STAILQ_REMOVE_HEAD(&p->queue, entry);
+		free(d);
+	}
+}
+
+static void
 deliver(struct path *p)
 {
 	struct datagram *d;
@@ -78,6 +90,8 @@ deliver(struct path *p)
 static void
 work(struct path *p)
 {
+	if (p->failed)
+		return;
 	if (!p->shown)
 		show(p);
 	if (!p->freed && p->failing) {
@@ -99,13 +113,13 @@ on_work(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (p->failed)
-		return;
-	p->busy = true;
+	p->busy++;
 	work(p);
-	p->busy = false;
-	if (p->freed)
+	p->busy--;
+	if (p->freed) {
+		drain(p);
 		free(p);
+	}
 }
 
 struct path *
@@ -124,6 +138,7 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->arg = arg;
 	p->id = ++last_id;
 	p->controlling = cfg->controlling;
+	p->relayed = fake_paths.relayed && cfg->policy != PATH_DIRECT;
 	fake_paths.made[role]++;
 	fake_paths.newest[role] = p;
 	if (fake_paths.fail[role] > 0) {
@@ -143,21 +158,18 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 void
 path_free(struct path *p)
 {
-	struct datagram *d;
-
 	if (p == NULL)
 		return;
-	p->freed = true;
 	if (fake_paths.newest[p->controlling] == p)
 		fake_paths.newest[p->controlling] = NULL;
-	while ((d = STAILQ_FIRST(&p->queue)) != NULL) {
-		STAILQ_REMOVE_HEAD(&p->queue, entry);
-		free(d);
-	}
 	LIST_REMOVE(p, entry);
 	event_free(p->work);
-	if (!p->busy)
-		free(p);
+	if (p->busy > 0) {
+		p->freed = true;
+		return;
+	}
+	drain(p);
+	free(p);
 }
 
 int
@@ -236,6 +248,7 @@ path_get_info(const struct path *p, struct path_info *info)
 {
 	memset(info, 0, sizeof *info);
 	info->ready = p->ready;
+	info->relayed = p->relayed;
 	info->carrier = "fake";
 }
 

@@ -352,6 +352,118 @@ test_a_pair_that_is_selected_again(void **state)
 	assert_int_equal(end[0].downs + end[1].downs, 0);
 }
 
+/* As status says, at both ends. */
+static bool
+both_relayed(bool relayed)
+{
+	struct link_info info[2];
+
+	for (int i = 0; i < 2; i++)
+		link_get_info(end[i].link, &info[i]);
+	return info[0].has_path && info[1].has_path && info[0].path.relayed == relayed &&
+	       info[1].path.relayed == relayed;
+}
+
+static void
+check_nothing_was_lost(void)
+{
+	check_round_trip();
+	assert_int_equal(end[0].ups, 1);
+	assert_int_equal(end[1].ups, 1);
+	assert_int_equal(end[0].downs + end[1].downs, 0);
+}
+
+/* A change of the network, at the client or at the server, has a relayed pair look for a
+ * direct path, and it moves there. */
+static void
+check_search(int who)
+{
+	fake_paths.relayed = true;
+	UNTIL(both_up());
+	assert_true(both_relayed(true));
+	link_network_changed(end[who].link);
+	UNTIL(both_relayed(false) && path_of(&end[0]) == 2 && path_of(&end[1]) == 2);
+	check_nothing_was_lost();
+	/* Now there is nothing to look for. */
+	link_network_changed(end[0].link);
+	link_network_changed(end[1].link);
+	check_nothing_was_lost();
+	assert_int_equal(fake_paths.made[1], 2);
+}
+
+static void
+test_the_client_moves_to_a_direct_path(void **state)
+{
+	(void)state;
+	check_search(0);
+}
+
+static void
+test_the_server_has_a_direct_path_looked_for(void **state)
+{
+	(void)state;
+	check_search(1);
+}
+
+/* Whichever end's attempt fails, the relay goes on, and nobody is told of an error. */
+static void
+test_a_search_in_vain(void **state)
+{
+	struct link_info info;
+
+	(void)state;
+	fake_paths.relayed = true;
+	UNTIL(both_up());
+	for (unsigned who = 0; who < 2; who++) {
+		fake_paths.fail[!who] = 1;
+		link_network_changed(end[0].link);
+		UNTIL(fake_paths.made[0] == 2 + who && fake_paths.made[1] == 2 + who);
+		UNTIL(fake_paths.fail[!who] == 0);
+		check_nothing_was_lost();
+		link_get_info(end[who].link, &info);
+		assert_string_equal(info.last_error, "");
+	}
+	assert_true(both_relayed(true));
+	/* The one that succeeds. */
+	link_network_changed(end[0].link);
+	UNTIL(both_relayed(false));
+	assert_int_equal(fake_paths.made[1], 4);
+	check_nothing_was_lost();
+}
+
+/* The relay fails while a direct path is looked for, which gets nowhere: any path will
+ * do, and it is not kept waiting. */
+static void
+check_failure_during_a_search(int who)
+{
+	struct path *relay;
+
+	fake_paths.relayed = true;
+	UNTIL(both_up());
+	relay = fake_paths.newest[!who];
+	fake_paths.stall[0] = fake_paths.stall[1] = 1;
+	link_network_changed(end[0].link);
+	UNTIL(fake_paths.made[0] == 2 && fake_paths.made[1] == 2);
+	fake_path_fail(relay);
+	UNTIL(path_of(&end[0]) >= 3 && path_of(&end[0]) == path_of(&end[1]));
+	UNTIL(both_relayed(true));
+	check_nothing_was_lost();
+}
+
+static void
+test_the_clients_relay_fails_during_a_search(void **state)
+{
+	(void)state;
+	check_failure_during_a_search(0);
+}
+
+static void
+test_the_servers_relay_fails_during_a_search(void **state)
+{
+	(void)state;
+	check_failure_during_a_search(1);
+}
+
 static void
 inject_initial(uint8_t version)
 {
@@ -461,6 +573,11 @@ main(void)
 	    TEST(test_the_server_has_one_replaced),
 	    TEST(test_replacements_that_fail),
 	    TEST(test_a_pair_that_is_selected_again),
+	    TEST(test_the_client_moves_to_a_direct_path),
+	    TEST(test_the_server_has_a_direct_path_looked_for),
+	    TEST(test_a_search_in_vain),
+	    TEST(test_the_clients_relay_fails_during_a_search),
+	    TEST(test_the_servers_relay_fails_during_a_search),
 	    TEST(test_a_forged_initial_packet),
 	    TEST(test_another_version),
 	    TEST(test_a_restart),

@@ -168,6 +168,14 @@ test_missing_and_repeated(void **state)
 	field(&b, 2, ufrag, strlen(ufrag));
 	assert_int_equal(decode(&b), -1);
 	required(&b);
+	assert_int_equal(decode(&b), 0);
+	assert_false(got.direct);
+	field(&b, 7, "", 0);
+	assert_int_equal(decode(&b), 0);
+	assert_true(got.direct);
+	field(&b, 7, "", 0);
+	assert_int_equal(decode(&b), -1);
+	required(&b);
 	field(&b, 5, "", 0);
 	assert_int_equal(decode(&b), 0);
 	field(&b, 5, "", 0);
@@ -249,6 +257,7 @@ test_bad_values(void **state)
 	assert_int_equal(decode_value(3, text, SIGNAL_PWD_MAX + 1), -1);
 	assert_int_equal(decode_value(3, "asd88fgpdd777uzjYhag g", 22), -1);
 	assert_int_equal(decode_value(5, "x", 1), -1);
+	assert_int_equal(decode_value(7, "x", 1), -1);
 	assert_int_equal(decode_value(1, "\0\0\0\1", 4), -1); /* a second one */
 }
 
