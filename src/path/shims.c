@@ -1,5 +1,5 @@
 #include "path/shims.h"
-#include "path/turn_tls.h"
+#include "session/web_tls.h"
 
 static const struct http_proxy *
 proxy_for(const struct url *server, const struct local *local)
@@ -23,7 +23,8 @@ make(struct shims *s, struct event_base *base, int family, const struct url *ser
 	if (server->scheme == URL_TURNS) {
 		if (s->tls == NULL)
 			s->tls =
-			    turn_tls_context(local != NULL ? local->turn_ca : NULL, err);
+			    web_tls_context(local != NULL ? local->turn_ca : NULL,
+					    "turn-ca", err);
 		if (s->tls == NULL)
 			return NULL;
 		tls = s->tls;

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "path/shim.h"
+#include "session/shim.h"
 #include "session/local.h"
 #include "session/session.h"
 

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 
 #include "base/err.h"
-#include "path/shim.h"
+#include "session/shim.h"
 #include "session/url.h"
 
 /* Whether a TURN server gives us a relayed address (RFC 8656), which is given back at

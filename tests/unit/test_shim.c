@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "path/shim.h"
+#include "session/shim.h"
 #include "path/shims.h"
-#include "path/turn_tls.h"
+#include "session/web_tls.h"
 #include "session/web_proxy.h"
 #include "web_rig.h"
 
@@ -142,7 +142,7 @@ static SSL_CTX *
 tls_context(void)
 {
 	struct err err;
-	SSL_CTX *ctx = turn_tls_context(ca_file, &err);
+	SSL_CTX *ctx = web_tls_context(ca_file, "turn-ca", &err);
 
 	if (ctx == NULL)
 		fail_msg("%s", err.text);
@@ -411,9 +411,9 @@ refuses_bad_ca_files(void **state)
 	struct err err;
 
 	(void)state;
-	assert_null(turn_tls_context("/nonexistent", &err));
+	assert_null(web_tls_context("/nonexistent", "turn-ca", &err));
 	assert_contains(err.text, "/nonexistent");
-	assert_null(turn_tls_context("/dev/null", &err));
+	assert_null(web_tls_context("/dev/null", "turn-ca", &err));
 }
 
 /* A server that does not read stops the writer, in bounded memory. */

@@ -16,12 +16,12 @@
 #include "base/connector.h"
 #include "base/log.h"
 #include "base/owner.h"
-#include "path/shim.h"
-#include "path/turn_tls.h"
+#include "session/shim.h"
+#include "session/web_tls.h"
 
 #define HANDSHAKE_TIMEOUT_S 10
 
-/* What libnice has left to say when it hangs up gets this long to leave. */
+/* What the library has left to say when it hangs up gets this long to leave. */
 #define LINGER_TIMEOUT_S 1
 
 /* A server that acknowledges nothing for this long is gone. */
@@ -29,7 +29,7 @@
 
 #define BACKLOG 64
 
-/* A connection of libnice's and the one to the server. */
+/* A connection of the library's and the one to the server. */
 struct pair {
 	LIST_ENTRY(pair) entry;
 	struct shim *shim;
@@ -52,6 +52,8 @@ struct shim {
 	char name[URL_HOST_MAX + 32]; /* the server's, for the log */
 	char why[ERR_TEXT_BYTES];
 	struct log_gate gate, strangers;
+	shim_pass *pass; /* NULL: everything passes */
+	void *pass_arg;
 };
 
 static void
@@ -68,11 +70,13 @@ pair_free(struct pair *p)
 	free(p);
 }
 
-/* The same reason is said once, until something else has happened. */
+/* The same reason is said once, until something else has happened. Of brokers the
+ * rendezvous says it. */
 static void
 server_failed(struct shim *s, const char *why)
 {
-	if (strcmp(s->why, why) != 0 &&
+	if (s->server->scheme != URL_MQTT && s->server->scheme != URL_MQTTS &&
+	    strcmp(s->why, why) != 0 &&
 	    log_gate_pass(&s->gate, (long long)clock_now_ns(), NULL))
 		log_warn("server=%s the TURN server cannot be used: %s", s->name, why);
 	snprintf(s->why, sizeof s->why, "%s", why);
@@ -111,9 +115,21 @@ static void
 on_remote_data(struct bufferevent *bev, void *arg)
 {
 	struct pair *p = arg;
+	struct shim *s = p->shim;
+	struct evbuffer *out;
+	struct err err;
 
-	if (p->local != NULL)
+	if (p->local == NULL)
+		return;
+	if (s->pass == NULL) {
 		carry(bev, p->local);
+		return;
+	}
+	out = bufferevent_get_output(p->local);
+	if (s->pass(s->pass_arg, bufferevent_get_input(bev), out, &err) != 0)
+		pair_failed(p, err.text);
+	else if (evbuffer_get_length(out) >= SHIM_BUFFER_BYTES)
+		bufferevent_disable(bev, EV_READ);
 }
 
 static void
@@ -139,7 +155,7 @@ on_remote_room(struct bufferevent *bev, void *arg)
 		bufferevent_enable(p->local, EV_READ);
 }
 
-/* libnice has hung up: TURN knows no half-closed connections. */
+/* The library has hung up: neither TURN nor MQTT knows half-closed connections. */
 static void
 on_local_event(struct bufferevent *bev, short what, void *arg)
 {
@@ -180,7 +196,7 @@ handshake_failed(struct pair *p)
 {
 	struct err err;
 
-	turn_tls_why(bufferevent_openssl_get_ssl(p->remote),
+	web_tls_why(bufferevent_openssl_get_ssl(p->remote),
 		     bufferevent_get_openssl_error(p->remote), p->shim->server, &err);
 	pair_failed(p, err.text);
 }
@@ -229,15 +245,15 @@ make_remote(struct shim *s, int fd, struct err *err)
 					     BEV_OPT_CLOSE_ON_FREE |
 						 BEV_OPT_DEFER_CALLBACKS);
 	} else {
-		ssl = turn_tls_client(s->tls, s->server, err);
+		ssl = web_tls_client(s->tls, s->server, err);
 		if (ssl == NULL)
 			return NULL;
 		bev = bufferevent_openssl_socket_new(s->base, fd, ssl,
 						     BUFFEREVENT_SSL_CONNECTING,
 						     BEV_OPT_CLOSE_ON_FREE |
 							 BEV_OPT_DEFER_CALLBACKS);
-		/* Many servers close without close_notify; TURN's messages have lengths
-		 * of their own. */
+		/* Many servers close without close_notify; TURN's and MQTT's messages
+		 * have lengths of their own. */
 		if (bev != NULL)
 			bufferevent_openssl_set_allow_dirty_shutdown(bev, 1);
 		else
@@ -393,6 +409,13 @@ shim_free(struct shim *s)
 	if (s->listener != NULL)
 		evconnlistener_free(s->listener);
 	free(s);
+}
+
+void
+shim_screen(struct shim *s, shim_pass *pass, void *arg)
+{
+	s->pass = pass;
+	s->pass_arg = arg;
 }
 
 const union addr *

@@ -7,7 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/addr.h"
-#include "path/turn_tls.h"
+#include "session/web_tls.h"
 
 /* Where a connection's server is found by the check of its certificate. */
 static int
@@ -64,7 +64,7 @@ verify(X509_STORE_CTX *store, void *arg)
 }
 
 SSL_CTX *
-turn_tls_context(const char *ca_file, struct err *err)
+web_tls_context(const char *ca_file, const char *setting, struct err *err)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	int ok;
@@ -76,7 +76,7 @@ turn_tls_context(const char *ca_file, struct err *err)
 	ok = ca_file != NULL ? SSL_CTX_load_verify_file(ctx, ca_file)
 			     : SSL_CTX_set_default_verify_paths(ctx);
 	if (ok != 1) {
-		err_ssl(err, "turn-ca: no certificates can be read from %s",
+		err_ssl(err, "%s: no certificates can be read from %s", setting,
 			ca_file != NULL ? ca_file : "the system's store");
 		goto fail;
 	}
@@ -103,7 +103,7 @@ expect_host(SSL *ssl, const char *host)
 }
 
 SSL *
-turn_tls_client(SSL_CTX *ctx, const struct url *server, struct err *err)
+web_tls_client(SSL_CTX *ctx, const struct url *server, struct err *err)
 {
 	SSL *ssl = SSL_new(ctx);
 
@@ -117,8 +117,9 @@ turn_tls_client(SSL_CTX *ctx, const struct url *server, struct err *err)
 	return ssl;
 }
 
+/* What to do where the certificate may be right and this machine does not know it. */
 static const char *
-advice(long result)
+advice(long result, const struct url *server)
 {
 	switch (result) {
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
@@ -126,15 +127,18 @@ advice(long result)
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		return " (if that is as it should be, name its CA with turn-ca in "
-		       "local.ini, or pin its key in session.ini)";
+		return server->scheme == URL_MQTTS
+			   ? " (if that is as it should be, name its CA with mqtt-ca in "
+			     "local.ini, or pin its key in session.ini)"
+			   : " (if that is as it should be, name its CA with turn-ca in "
+			     "local.ini, or pin its key in session.ini)";
 	default:
 		return "";
 	}
 }
 
 void
-turn_tls_why(const SSL *ssl, unsigned long code, const struct url *server,
+web_tls_why(const SSL *ssl, unsigned long code, const struct url *server,
 	     struct err *err)
 {
 	long result = SSL_get_verify_result(ssl);
@@ -144,12 +148,12 @@ turn_tls_why(const SSL *ssl, unsigned long code, const struct url *server,
 			"its key is not the one that session.ini pins with #sha256/");
 	else if (result != X509_V_OK)
 		err_set(err, "its certificate does not verify for %s: %s%s", server->host,
-			X509_verify_cert_error_string(result), advice(result));
+			X509_verify_cert_error_string(result), advice(result, server));
 	else if (code != 0)
 		err_set(err, "TLS fails: %s", ERR_reason_error_string(code));
 	else
 		err_set(err,
 			"it closes the connection in the TLS handshake: does it "
-			"serve TURN over TLS on port %u?",
-			server->port);
+			"serve %s over TLS on port %u?",
+			server->scheme == URL_MQTTS ? "MQTT" : "TURN", server->port);
 }
