@@ -1,198 +1,10 @@
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <event2/event.h>
-#include <sys/resource.h>
-
-#include "base/clock.h"
-#include "base/log.h"
-#include "config.h"
 #include "options.h"
+#include "serve.h"
 #include "setup.h"
-#include "tunnel/proxy.h"
 #include "verbs.h"
-#include "watch/control.h"
-#include "watch/flags.h"
-
-/* For streams to send what they hold after the first SIGINT or SIGTERM. */
-#define DRAIN_NS (3 * NS_PER_S)
-
-/* Longer flags (of some forty parties) do not fit a log line. */
-#define FLAGS_LOG_MAX 800
-
-#define SIGNALS_MAX 3
-
-struct run {
-	struct setup setup;
-	struct event_base *base;
-	struct control *control;
-	struct proxy *proxy;
-	struct event *signals[SIGNALS_MAX];
-	size_t n_signals;
-	bool all_connected;
-	bool draining;
-	int rc;
-};
-
-static void
-on_changed(void *arg)
-{
-	struct run *r = arg;
-	struct proxy_status st;
-	bool all;
-
-	if (r->proxy == NULL || r->draining)
-		return;
-	control_changed(r->control);
-	proxy_get_status(r->proxy, &st);
-	all = st.n_connected + 1 == st.n_parties;
-	if (all && !r->all_connected)
-		log_info("session=%s all %zu parties connected", st.session,
-			 st.n_parties);
-	else if (!all && r->all_connected)
-		log_warn("session=%s connected=%zu of %zu: a party is missing again",
-			 st.session, st.n_connected, st.n_parties - 1);
-	r->all_connected = all;
-}
-
-static void
-on_fatal(void *arg, const char *why)
-{
-	struct run *r = arg;
-
-	(void)why;
-	r->rc = EXIT_FAILED;
-	event_base_loopbreak(r->base);
-}
-
-static void
-on_drained(void *arg)
-{
-	struct run *r = arg;
-
-	event_base_loopbreak(r->base);
-}
-
-static const struct proxy_callbacks callbacks = {on_changed, on_fatal, on_drained};
-
-static void
-on_signal(evutil_socket_t sig, short what, void *arg)
-{
-	struct run *r = arg;
-
-	(void)what;
-	if (r->draining) {
-		log_warn("%s again: ending at once", strsignal(sig));
-		r->rc = EXIT_FAILED;
-		event_base_loopbreak(r->base);
-		return;
-	}
-	r->draining = true;
-	log_info("%s: ending, streams may send what they hold for up to %u s",
-		 strsignal(sig), (unsigned)(DRAIN_NS / NS_PER_S));
-	proxy_drain(r->proxy, DRAIN_NS);
-}
-
-static int
-add_signals(struct run *r, struct err *err)
-{
-	static const int numbers[SIGNALS_MAX] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction now;
-
-	for (size_t i = 0; i < SIGNALS_MAX; i++) {
-		struct event *ev;
-
-		/* Under nohup. */
-		if (numbers[i] == SIGHUP && sigaction(SIGHUP, NULL, &now) == 0 &&
-		    now.sa_handler == SIG_IGN)
-			continue;
-		ev = evsignal_new(r->base, numbers[i], on_signal, r);
-		if (ev == NULL || evsignal_add(ev, NULL) != 0)
-			return err_set(err, "out of memory");
-		r->signals[r->n_signals++] = ev;
-	}
-	return 0;
-}
-
-/* Every stream is a descriptor; and keys must not end up in a core file. The process
- * stays dumpable otherwise, so that its owner can debug it: who may do that can read
- * the identity's file as well. */
-static void
-set_limits(void)
-{
-	/* One byte is too little for a core file, and the one value with which the
-	 * kernel also starts no core_pattern program (core(5) says 0 does not stop it).
-	 */
-	static const struct rlimit no_core = {1, 1};
-	struct rlimit files;
-
-	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
-		log_debug("core files stay on");
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	signal(SIGPIPE, SIG_IGN);
-}
-
-static void
-announce(const struct setup *setup)
-{
-	const struct session *s = setup->session;
-	char *text = NULL;
-	size_t len;
-	FILE *out;
-
-	log_info("session=%s party=%s index=%zu parties=%zu mpcproxy " PACKAGE_VERSION
-		 " runs",
-		 s->name, s->parties[setup->index].name, setup->index, s->n_parties);
-	if ((out = open_memstream(&text, &len)) == NULL)
-		return;
-	flags_write(out, setup->local->base_port, s->n_parties, setup->index);
-	if (fclose(out) == 0 && len <= FLAGS_LOG_MAX)
-		log_info("flags for MPyC: %.*s", (int)len - 1, text);
-	else
-		log_info("flags for MPyC: `mpcproxy flags` prints them");
-	free(text);
-}
-
-/* The control socket first: its message for a second proxy of the same party says more
- * than that a port is in use. */
-static int
-start(struct run *r, struct err *err)
-{
-	struct setup *setup = &r->setup;
-
-	if ((r->base = event_base_new()) == NULL)
-		return err_set(err, "cannot make an event loop");
-	r->control = control_new(r->base, setup->session, setup->index, err);
-	if (r->control == NULL)
-		return -1;
-	r->proxy = proxy_new(r->base, setup->session, setup->local, setup->identity,
-			     &callbacks, r, err);
-	if (r->proxy == NULL)
-		return -1;
-	if (add_signals(r, err) != 0)
-		return -1;
-	control_start(r->control, r->proxy);
-	return 0;
-}
-
-static void
-stop(struct run *r)
-{
-	for (size_t i = 0; i < r->n_signals; i++)
-		event_free(r->signals[i]);
-	control_free(r->control);
-	if (r->proxy != NULL)
-		proxy_free(r->proxy);
-	if (r->base != NULL)
-		event_base_free(r->base);
-	setup_free(&r->setup);
-}
 
 int
 cmd_run(int argc, char **argv)
@@ -211,27 +23,21 @@ cmd_run(int argc, char **argv)
 	    .options = options,
 	    .n_options = sizeof options / sizeof *options,
 	};
-	struct run r = {.rc = EXIT_DONE};
+	struct setup setup;
 	struct err err;
 	int rc = options_parse(&usage, argc, argv);
 
 	if (rc != OPTIONS_GO_ON)
 		return rc;
 	/* Before the identity's key is in memory. */
-	set_limits();
-	if (setup_load(&r.setup, &o, &err) != 0) {
+	serve_set_limits();
+	if (setup_load(&setup, &o, &err) != 0) {
 		fprintf(stderr, "mpcproxy: %s\n", err.text);
 		return EXIT_FAILED;
 	}
 	if (no_fast_path)
-		r.setup.local->fast_path = false;
-	if (start(&r, &err) == 0) {
-		announce(&r.setup);
-		event_base_dispatch(r.base);
-	} else {
-		fprintf(stderr, "mpcproxy: %s\n", err.text);
-		r.rc = EXIT_FAILED;
-	}
-	stop(&r);
-	return r.rc;
+		setup.local->fast_path = false;
+	rc = serve(&setup, NULL, NULL);
+	setup_free(&setup);
+	return rc;
 }
