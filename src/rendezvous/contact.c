@@ -23,6 +23,7 @@
 #include "rendezvous/window.h"
 
 _Static_assert(CONTACT_BODY_MAX == ENVELOPE_BODY_MAX, "one bound in two headers");
+_Static_assert(CONTACT_PSK_BYTES == ENVELOPE_PSK_BYTES, "the same");
 _Static_assert(CONTACT_PENDING_MAX == OUTBOX_MAX, "one bound in two headers");
 _Static_assert(CONTACT_INCARNATION_BYTES == ENVELOPE_INCARNATION_BYTES,
 	       "one bound in two headers");
@@ -419,6 +420,8 @@ contact_new(const struct contact_config *cfg, const struct contact_callbacks *cb
 		free(c);
 		return NULL;
 	}
+	if (cfg->psk != NULL)
+		envelope_pair_set_psk(c->pair, cfg->psk);
 	c->cb = *cb;
 	c->arg = arg;
 	memcpy(c->self.bytes, cfg->incarnation, sizeof c->self.bytes);

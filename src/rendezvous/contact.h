@@ -25,6 +25,7 @@ struct contact;
 #define CONTACT_BODY_MAX    6144 /* largest body; keeps the sealed message below 8 KiB */
 #define CONTACT_PENDING_MAX 16   /* unacknowledged messages; one more replaces the oldest */
 #define CONTACT_INCARNATION_BYTES 16
+#define CONTACT_PSK_BYTES         32
 
 struct contact_config {
 	const struct identity *self; /* must outlive the contact */
@@ -33,6 +34,8 @@ struct contact_config {
 	const uint8_t *roster_digest; /* 32 bytes, session.h */
 	/* Ours: one random value per process, the same towards every party. */
 	const uint8_t *incarnation;
+	/* CONTACT_PSK_BYTES that both must know besides, or NULL. */
+	const uint8_t *psk;
 };
 
 /* The callbacks may call contact_send(), contact_clear() and the enquiries below, except

@@ -13,6 +13,7 @@ _Static_assert(ENVELOPE_SEALED_MAX <= RENDEZVOUS_MESSAGE_MAX, "no mailbox takes 
 #define AAD_BYTES  (1 + PUBKEY_BYTES)
 #define SEALED_MIN (ENVELOPE_OUTER_BYTES + ENVELOPE_PAD_BYTES + HPKE_TAG_BYTES)
 #define INFO_LABEL "mpcproxy/1 signalling"
+#define PSK_ID     "mpcproxy/1 ticket"
 #define INFO_BYTES (sizeof INFO_LABEL + 1 + SESSION_NAME_MAX + 2 * PUBKEY_BYTES)
 
 _Static_assert(INFO_BYTES <= HPKE_INFO_MAX, "the info must fit");
@@ -25,6 +26,8 @@ struct info {
 
 struct envelope_pair {
 	const struct identity *self;
+	bool has_psk;
+	uint8_t psk[ENVELOPE_PSK_BYTES];
 	struct pubkey peer;
 	EVP_PKEY *peer_key;
 	struct info to_peer, from_peer;
@@ -86,7 +89,35 @@ envelope_pair_free(struct envelope_pair *p)
 	if (p == NULL)
 		return;
 	EVP_PKEY_free(p->peer_key);
+	OPENSSL_cleanse(p->psk, sizeof p->psk);
 	free(p);
+}
+
+void
+envelope_pair_set_psk(struct envelope_pair *p, const uint8_t psk[ENVELOPE_PSK_BYTES])
+{
+	p->has_psk = true;
+	memcpy(p->psk, psk, sizeof p->psk);
+}
+
+static struct hpke_binding
+binding(const struct envelope_pair *p, const struct info *info, const uint8_t *sealed)
+{
+	static const char psk_id[] = PSK_ID;
+	struct hpke_binding b = {
+	    .info = info->bytes,
+	    .info_len = info->len,
+	    .aad = sealed,
+	    .aad_len = AAD_BYTES,
+	};
+
+	if (p->has_psk) {
+		b.psk = p->psk;
+		b.psk_len = sizeof p->psk;
+		b.psk_id = (const uint8_t *)psk_id;
+		b.psk_id_len = sizeof psk_id - 1;
+	}
+	return b;
 }
 
 static size_t
@@ -153,8 +184,7 @@ int
 envelope_seal(const struct envelope_pair *p, const struct envelope *m,
 	      uint8_t sealed[ENVELOPE_SEALED_MAX], size_t *len, struct err *err)
 {
-	const struct hpke_binding b = {p->to_peer.bytes, p->to_peer.len, sealed,
-				       AAD_BYTES};
+	const struct hpke_binding b = binding(p, &p->to_peer, sealed);
 	uint8_t *text = sealed + ENVELOPE_OUTER_BYTES;
 	int n = envelope_encode(m, text);
 
@@ -184,8 +214,7 @@ int
 envelope_open(const struct envelope_pair *p, const uint8_t *sealed, size_t len,
 	      uint8_t plain[ENVELOPE_PLAIN_MAX], struct envelope *m, struct err *err)
 {
-	const struct hpke_binding b = {p->from_peer.bytes, p->from_peer.len, sealed,
-				       AAD_BYTES};
+	const struct hpke_binding b = binding(p, &p->from_peer, sealed);
 	const size_t text_len = len - ENVELOPE_OUTER_BYTES;
 
 	if (!outer_ok(sealed, len))

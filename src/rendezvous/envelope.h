@@ -64,6 +64,12 @@ struct envelope_pair *envelope_pair_new(const struct identity *self,
 					const char *session_name, struct err *err);
 void envelope_pair_free(struct envelope_pair *p);
 
+/* Both must know this secret, too (HPKE mode auth_psk). Before the first message; it is
+ * copied. */
+#define ENVELOPE_PSK_BYTES 32
+void envelope_pair_set_psk(struct envelope_pair *p,
+			   const uint8_t psk[ENVELOPE_PSK_BYTES]);
+
 /* Seal ${m} to the peer; the length goes to ${len}. -1 when the body is too large or
  * OpenSSL fails. */
 int envelope_seal(const struct envelope_pair *p, const struct envelope *m,

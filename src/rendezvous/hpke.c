@@ -11,7 +11,8 @@
 #include "base/bytes.h"
 #include "rendezvous/hpke_internal.h"
 
-#define MODE_AUTH 0x02
+#define MODE_AUTH     0x02
+#define MODE_AUTH_PSK 0x03
 
 /* RFC 9180, 7: Nh, Nsecret, Ndh, Nk and Nn of this suite. */
 #define HASH_BYTES   32
@@ -227,22 +228,33 @@ kem_decap(const uint8_t enc[HPKE_ENC_BYTES], EVP_PKEY *sender, EVP_PKEY *recipie
 	return r;
 }
 
-/* RFC 9180, 5.1, with an empty psk and psk_id. */
+/* RFC 9180, 5.1: VerifyPSKInputs(). Without the one, the other is empty. */
+static int
+psk_check(const struct hpke_binding *b)
+{
+	return (b->psk_len > 0) == (b->psk_id_len > 0) && b->psk_len <= HPKE_PSK_MAX &&
+		       b->psk_id_len <= HPKE_PSK_MAX
+		   ? 0
+		   : -1;
+}
+
+/* RFC 9180, 5.1. */
 static int
 key_schedule(const uint8_t secret[SECRET_BYTES], const struct hpke_binding *b,
 	     uint8_t key[KEY_BYTES], uint8_t nonce[NONCE_BYTES])
 {
-	uint8_t context[1 + 2 * HASH_BYTES] = {MODE_AUTH};
+	uint8_t context[1 + 2 * HASH_BYTES];
 	uint8_t prk[HASH_BYTES];
 	int r = -1;
 
-	if (b->info_len <= HPKE_INFO_MAX &&
-	    labeled_extract(&hpke_suite, NULL, 0, "psk_id_hash", NULL, 0, context + 1) ==
-		0 &&
+	context[0] = b->psk_len > 0 ? MODE_AUTH_PSK : MODE_AUTH;
+	if (b->info_len <= HPKE_INFO_MAX && psk_check(b) == 0 &&
+	    labeled_extract(&hpke_suite, NULL, 0, "psk_id_hash", b->psk_id, b->psk_id_len,
+			    context + 1) == 0 &&
 	    labeled_extract(&hpke_suite, NULL, 0, "info_hash", b->info, b->info_len,
 			    context + 1 + HASH_BYTES) == 0 &&
-	    labeled_extract(&hpke_suite, secret, SECRET_BYTES, "secret", NULL, 0, prk) ==
-		0 &&
+	    labeled_extract(&hpke_suite, secret, SECRET_BYTES, "secret", b->psk,
+			    b->psk_len, prk) == 0 &&
 	    labeled_expand(&hpke_suite, prk, "key", context, sizeof context, key,
 			   KEY_BYTES) == 0 &&
 	    labeled_expand(&hpke_suite, prk, "base_nonce", context, sizeof context, nonce,

@@ -7,13 +7,15 @@
 #include <openssl/evp.h>
 
 /*
- * HPKE (RFC 9180), single shot, mode auth: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256,
- * AES-128-GCM. What opens was sealed by the holder of the sender's key (or of the
- * recipient's: RFC 9180, 9.1.1) for this recipient, this info and this aad.
+ * HPKE (RFC 9180), single shot, modes auth and auth_psk: DHKEM(P-256, HKDF-SHA256),
+ * HKDF-SHA256, AES-128-GCM. What opens was sealed by the holder of the sender's key (or
+ * of the recipient's: RFC 9180, 9.1.1) for this recipient, this info and this aad, and
+ * with a psk by somebody who knows that as well.
  */
 #define HPKE_ENC_BYTES 65 /* encapsulated key: an uncompressed P-256 point */
 #define HPKE_TAG_BYTES 16
 #define HPKE_INFO_MAX  256
+#define HPKE_PSK_MAX   64 /* of a pre-shared key and of its id */
 
 /* What a ciphertext is bound to besides the two keys. */
 struct hpke_binding {
@@ -21,6 +23,12 @@ struct hpke_binding {
 	size_t info_len; /* at most HPKE_INFO_MAX */
 	const uint8_t *aad;
 	size_t aad_len;
+	/* A pre-shared key and what names it (no secret): both for mode auth_psk, or
+	 * neither for mode auth. */
+	const uint8_t *psk;
+	size_t psk_len; /* at most HPKE_PSK_MAX */
+	const uint8_t *psk_id;
+	size_t psk_id_len; /* at most HPKE_PSK_MAX */
 };
 
 /*

@@ -353,6 +353,23 @@ test_contact_through_seals(void **state)
 	contact_free(b.contact);
 }
 
+/* Sealed with a psk: opens with the same one only, and not without. */
+static void
+test_psk(void **state)
+{
+	static const uint8_t secret[ENVELOPE_PSK_BYTES] = {1};
+	static const uint8_t other[ENVELOPE_PSK_BYTES] = {2};
+	struct parties *t = *state;
+
+	envelope_pair_set_psk(t->bob_alice, secret);
+	assert_int_equal(opens(t->bob_alice, t->sealed, t->len), -1);
+	envelope_pair_set_psk(t->alice_bob, secret);
+	assert_int_equal(envelope_seal(t->alice_bob, &t->m, t->sealed, &t->len, NULL), 0);
+	assert_int_equal(opens(t->bob_alice, t->sealed, t->len), 0);
+	envelope_pair_set_psk(t->bob_alice, other);
+	assert_int_equal(opens(t->bob_alice, t->sealed, t->len), -1);
+}
+
 int
 main(void)
 {
@@ -364,6 +381,7 @@ main(void)
 	    TEST(test_cut_or_longer),
 	    TEST(test_wrong_pair_or_session),
 	    TEST(test_pair_refused),
+	    TEST(test_psk),
 	    TEST(test_decode_is_strict),
 	    TEST(test_contact_through_seals),
 	};
