@@ -10,15 +10,15 @@ int
 cmd_run(int argc, char **argv)
 {
 	struct setup_options o = {0};
-	bool no_fast_path = false;
 	const struct option_spec options[] = {
 	    {'\0', "no-fast-path", NULL, "carry everything through the ICE library", NULL,
-	     &no_fast_path, false},
+	     &o.no_fast_path, false},
 	};
 	const struct verb_usage usage = {
 	    .verb = "run",
 	    .operands = "",
-	    .help = "Run this party's proxy in the foreground until SIGINT or SIGTERM.",
+	    .help = "Run this party's proxy in the foreground until SIGINT or SIGTERM.\n"
+		    "SIGHUP, or the verb reload, applies changed files to it.",
 	    .setup = &o,
 	    .options = options,
 	    .n_options = sizeof options / sizeof *options,
@@ -35,8 +35,6 @@ cmd_run(int argc, char **argv)
 		fprintf(stderr, "mpcproxy: %s\n", err.text);
 		return EXIT_FAILED;
 	}
-	if (no_fast_path)
-		setup.local->fast_path = false;
 	rc = serve(&setup, NULL, NULL);
 	setup_free(&setup);
 	return rc;

@@ -24,6 +24,7 @@ static const struct verb {
     {"wait", cmd_wait, "return when every party is connected"},
     {"status", cmd_status, "show what the proxy is connected to, and how"},
     {"ping", cmd_ping, "measure round trips to a party"},
+    {"reload", cmd_reload, "apply changed files to the running proxy"},
     {"rendezvous", cmd_rendezvous, "serve a mailbox where the parties find each other"},
 };
 

@@ -26,6 +26,7 @@ struct setup_options {
 	const char *identity;  /* -i; NULL: local.ini's, else the default file */
 	const char *base_port; /* -b; NULL: local.ini's, else the default */
 	bool verbose;          /* -v */
+	bool no_fast_path;     /* of those that run a proxy */
 };
 
 struct verb_usage {

@@ -1,8 +1,10 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <sys/resource.h>
@@ -33,6 +35,7 @@ struct serve {
 	size_t n_signals;
 	bool all_connected;
 	bool draining;
+	bool has_terminal; /* which ends it by hanging up */
 	int rc;
 };
 
@@ -96,19 +99,79 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 }
 
 static int
+reload(void *arg, char summary[ERR_TEXT_BYTES], struct err *err)
+{
+	struct serve *r = arg;
+	struct setup fresh;
+	int rc;
+
+	if (setup_load(&fresh, &r->setup->options, err) != 0)
+		goto fail;
+	if (!pubkey_equal(identity_pubkey(fresh.identity),
+			  identity_pubkey(r->setup->identity))) {
+		err_set(err, "the identity has changed: start mpcproxy again");
+		setup_free(&fresh);
+		goto fail;
+	}
+	rc = proxy_reload(r->proxy, fresh.session, fresh.local, summary, err);
+	fresh.session = NULL;
+	fresh.local = NULL;
+	if (rc == 0)
+		r->setup->index = fresh.index;
+	setup_free(&fresh);
+	if (rc != 0)
+		goto fail;
+	log_info("reloaded: %s", summary);
+	return 0;
+
+fail:
+	log_error("cannot reload, nothing has changed: %s", err->text);
+	return -1;
+}
+
+/* Our controlling terminal is there. */
+static bool
+has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Read the configuration again; but when the terminal has hung up, in which the program
+ * was started, that ends it, as it ends others. */
+static void
+on_hang_up(evutil_socket_t sig, short what, void *arg)
+{
+	struct serve *r = arg;
+	char summary[ERR_TEXT_BYTES];
+	struct err err;
+
+	if (r->has_terminal && !has_terminal())
+		on_signal(sig, what, arg);
+	else
+		reload(r, summary, &err);
+}
+
+static int
 add_signals(struct serve *r, struct err *err)
 {
-	static const int numbers[SIGNALS_MAX] = {SIGINT, SIGTERM, SIGHUP};
+	static const struct {
+		int number;
+		event_callback_fn on;
+	} signals[SIGNALS_MAX] = {
+	    {SIGINT, on_signal}, {SIGTERM, on_signal}, {SIGHUP, on_hang_up}};
 	struct sigaction now;
 
+	/* Under nohup the terminal may go. */
+	r->has_terminal = has_terminal() && (sigaction(SIGHUP, NULL, &now) != 0 ||
+					     now.sa_handler != SIG_IGN);
 	for (size_t i = 0; i < SIGNALS_MAX; i++) {
-		struct event *ev;
+		struct event *ev =
+		    evsignal_new(r->base, signals[i].number, signals[i].on, r);
 
-		/* Under nohup. */
-		if (numbers[i] == SIGHUP && sigaction(SIGHUP, NULL, &now) == 0 &&
-		    now.sa_handler == SIG_IGN)
-			continue;
-		ev = evsignal_new(r->base, numbers[i], on_signal, r);
 		if (ev == NULL || evsignal_add(ev, NULL) != 0)
 			return err_set(err, "out of memory");
 		r->signals[r->n_signals++] = ev;
@@ -175,6 +238,7 @@ start(struct serve *r, struct err *err)
 		return -1;
 	if (add_signals(r, err) != 0)
 		return -1;
+	control_on_reload(r->control, reload, r);
 	control_start(r->control, r->proxy);
 	return 0;
 }

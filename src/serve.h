@@ -8,7 +8,8 @@
 void serve_set_limits(void);
 
 /*
- * Run the proxy of ${setup} until SIGINT, SIGTERM, SIGHUP or a fatal error. ${started}
+ * Run the proxy of ${setup} until SIGINT, SIGTERM or a fatal error. SIGHUP, and a client
+ * of the control socket, make it load the setup again and apply it. ${started}
  * (may be NULL) is called when its control socket answers. Returns the exit code; what
  * went wrong has been said on stderr.
  */

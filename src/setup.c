@@ -35,6 +35,7 @@ setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
 	if (o->verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
 	memset(setup, 0, sizeof *setup);
+	setup->options = *o;
 	setup->session = session_load(o->session, err);
 	if (setup->session == NULL)
 		goto fail;
@@ -56,6 +57,8 @@ setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
 	if (index < 0)
 		goto fail;
 	setup->index = (size_t)index;
+	if (o->no_fast_path)
+		setup->local->fast_path = false;
 	if (local_check_ports(setup->local, setup->session, setup->index, err) != 0)
 		goto fail;
 	return 0;

@@ -15,12 +15,13 @@ struct setup {
 	struct local *local;
 	struct identity *identity;
 	size_t index; /* our own in session->parties */
+	struct setup_options options; /* what it was loaded with, to load it again */
 };
 
 /*
  * Read session.ini, local.ini and the identity that ${o} names, let the command line
  * override local.ini, find our own index and check that no two local ports are the
- * same. On failure -1, nothing to free, and a message with file, line and remedy.
+ * same. What ${o} points to must outlive ${setup}. On failure -1, nothing to free, and a message with file, line and remedy.
  * Also sets the log level for -v.
  */
 int setup_load(struct setup *setup, const struct setup_options *o, struct err *err);

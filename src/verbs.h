@@ -26,6 +26,7 @@ int cmd_flags(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
 int cmd_rendezvous(int argc, char **argv);
 
 #endif

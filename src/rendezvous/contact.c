@@ -64,7 +64,7 @@ enum {
 struct challenge {
 	bool running;
 	struct incarnation newcomer;
-	bool roster_differs; /* the newcomer's */
+	uint8_t roster[ENVELOPE_ROSTER_BYTES]; /* the newcomer's */
 	uint64_t began_ns;
 	uint64_t next_ns;
 	unsigned tries;
@@ -77,6 +77,8 @@ struct contact {
 	void *arg;
 	struct incarnation self;
 	uint8_t roster[ENVELOPE_ROSTER_BYTES];
+	uint8_t peer_roster[ENVELOPE_ROSTER_BYTES]; /* of the life we know */
+	bool differs;                               /* as last told */
 	bool online;
 	bool refused;
 
@@ -196,9 +198,24 @@ challenge_end(struct contact *c)
 	c->challenges_void = c->challenges;
 }
 
-/* From now on the peer is its life ${x}. */
+/* Tell when the two rosters have come to differ, or to agree. */
 static void
-adopt(struct contact *c, const struct incarnation *x, bool roster_differs,
+compare_rosters(struct contact *c)
+{
+	bool differs = memcmp(c->peer_roster, c->roster, sizeof c->roster) != 0;
+
+	if (differs == c->differs)
+		return;
+	c->differs = differs;
+	if (differs)
+		c->cb.roster_differs(c->arg);
+	else if (c->cb.roster_agrees != NULL)
+		c->cb.roster_agrees(c->arg);
+}
+
+/* From now on the peer is its life ${x}, whose roster is ${roster}. */
+static void
+adopt(struct contact *c, const struct incarnation *x, const uint8_t *roster,
       uint64_t now_ns)
 {
 	const bool replaced = c->met;
@@ -213,8 +230,9 @@ adopt(struct contact *c, const struct incarnation *x, bool roster_differs,
 	c->hellos = 0;
 	hello_schedule(c, now_ns);
 	c->cb.met(c->arg, replaced);
-	if (roster_differs)
-		c->cb.roster_differs(c->arg);
+	memcpy(c->peer_roster, roster, sizeof c->peer_roster);
+	c->differs = false;
+	compare_rosters(c);
 }
 
 static void
@@ -243,16 +261,10 @@ challenge_step(struct contact *c, uint64_t now_ns)
 		struct incarnation newcomer = ch->newcomer;
 
 		c->ack_due = true;
-		adopt(c, &newcomer, ch->roster_differs, now_ns);
+		adopt(c, &newcomer, ch->roster, now_ns);
 		if (c->ack_due)
 			transmit_control(c, TYPE_ACK, &c->life.incarnation, 0);
 	}
-}
-
-static bool
-roster_differs(const struct contact *c, const struct envelope *m)
-{
-	return memcmp(m->roster, c->roster, sizeof c->roster) != 0;
 }
 
 /* Somebody holds the peer's key and was live when it answered challenge ${m->number}. */
@@ -274,10 +286,10 @@ receive_alive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 	*ch = (struct challenge){
 	    .running = true,
 	    .newcomer = m->from,
-	    .roster_differs = roster_differs(c, m),
 	    .began_ns = now_ns,
 	    .after = c->challenges,
 	};
+	memcpy(ch->roster, m->roster, sizeof ch->roster);
 	challenge_step(c, now_ns);
 }
 
@@ -307,6 +319,8 @@ receive_from_life(struct contact *c, const struct envelope *m, uint64_t now_ns)
 	if (m->type < TYPE_HELLO) {
 		if (window_add(&c->life.seen, m->number)) {
 			c->ack_due = true;
+			memcpy(c->peer_roster, m->roster, sizeof c->peer_roster);
+			compare_rosters(c);
 			c->cb.message(c->arg, m->type, m->body, m->len);
 		} else {
 			c->ack_due = may_answer_life(c, now_ns);
@@ -341,7 +355,7 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 	if (!c->met) {
 		/* Whatever met() sends is the answer to the hello. */
 		c->ack_due = hello;
-		adopt(c, &m->from, roster_differs(c, m), now_ns);
+		adopt(c, &m->from, m->roster, now_ns);
 	} else if (!incarnation_equal(&m->from, &c->life.incarnation)) {
 		receive_from_other(c, m, echo, now_ns);
 		return;
@@ -533,6 +547,14 @@ contact_tick(struct contact *c, uint64_t now_ns)
 		if (c->outbox.message[i].due_ns <= now_ns)
 			transmit_message(c, &c->outbox.message[i], now_ns);
 	}
+}
+
+void
+contact_set_roster(struct contact *c, const uint8_t *digest)
+{
+	memcpy(c->roster, digest, sizeof c->roster);
+	if (c->met)
+		compare_rosters(c);
 }
 
 bool

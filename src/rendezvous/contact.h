@@ -32,7 +32,7 @@ struct contact_config {
 	struct pubkey peer;
 	const char *session_name;
 	const uint8_t *roster_digest; /* 32 bytes, session.h */
-	/* Ours: one random value per process, the same towards every party. */
+	/* Ours: a random value that no earlier contact with this peer has had. */
 	const uint8_t *incarnation;
 	/* CONTACT_PSK_BYTES that both must know besides, or NULL. */
 	const uint8_t *psk;
@@ -57,8 +57,11 @@ struct contact_callbacks {
 	/* The peer told us that another live process uses our identity: we are the
 	 * second copy. */
 	void (*refused)(void *arg);
-	/* The peer's session.ini differs from ours; once per life. */
+	/* The peer's session.ini differs from ours: told when a life is met, and
+	 * whenever it comes to be so. */
 	void (*roster_differs)(void *arg);
+	/* It does not any more. May be NULL. */
+	void (*roster_agrees)(void *arg);
 };
 
 struct contact *contact_new(const struct contact_config *cfg,
@@ -97,6 +100,11 @@ void contact_forget(struct contact *c, uint64_t now_ns);
 /* When contact_tick() wants to be called next; CLOCK_NEVER when nothing is due. */
 uint64_t contact_expiry(const struct contact *c);
 void contact_tick(struct contact *c, uint64_t now_ns);
+
+/* Our session.ini has changed to one with this digest. Calls back when the peer's, as
+ * last heard, differs from now on, or agrees. The peer learns of it with the next message
+ * that is sent. */
+void contact_set_roster(struct contact *c, const uint8_t *digest);
 
 bool contact_is_met(const struct contact *c);
 

@@ -23,6 +23,8 @@ enum signal_type {
 	/* The QUIC server's network has changed: if the pair is relayed, the client tries
 	 * for a direct path at once. */
 	SIGNAL_SEARCH = 4,
+	/* The sender's session.ini has changed: what the envelope says of it. */
+	SIGNAL_ROSTER = 5,
 };
 
 #define SIGNAL_UFRAG_MAX      256 /* RFC 8839, 5.4 */

@@ -316,6 +316,16 @@ format(const struct url *url, bool secrets, char *out, unsigned long size)
 	return out;
 }
 
+bool
+url_equal(const struct url *a, const struct url *b)
+{
+	struct url x = *a, y = *b;
+
+	x.line = y.line = 0;
+	/* url_parse() leaves no byte undefined. */
+	return memcmp(&x, &y, sizeof x) == 0;
+}
+
 char *
 url_format(const struct url *url, char *out, unsigned long size)
 {

@@ -44,6 +44,9 @@ enum url_kind { URL_KIND_RENDEZVOUS, URL_KIND_STUN, URL_KIND_TURN };
  * name. The message says what was expected. */
 int url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err);
 
+/* Whether they lead to the same place in the same way. */
+bool url_equal(const struct url *a, const struct url *b);
+
 /* As it would be written in session.ini, password included: never for a log. */
 char *url_format(const struct url *url, char *out, unsigned long size);
 

@@ -104,7 +104,7 @@ static void pursue(struct generations *g);
 static enum path_policy
 policy(const struct generations *g)
 {
-	return g->cfg.session->parties[g->cfg.peer].policy;
+	return g->cfg.them->policy;
 }
 
 /* Negotiate a path under ${number}, in place of one under negotiation; with ${direct}
@@ -503,6 +503,14 @@ on_roster_differs(void *arg)
 }
 
 static void
+on_roster_agrees(void *arg)
+{
+	struct generations *g = arg;
+
+	g->cb.roster_agrees(g->arg);
+}
+
+static void
 on_candidates(void *arg, const struct signal_candidates *m)
 {
 	struct generations *g = arg;
@@ -565,6 +573,7 @@ static const struct signaller_callbacks signaller_callbacks = {
     .heard = on_heard,
     .refused = on_refused,
     .roster_differs = on_roster_differs,
+    .roster_agrees = on_roster_agrees,
     .candidates = on_candidates,
     .restart = on_restart,
     .concluded = on_concluded,
@@ -588,6 +597,12 @@ ask_for_search(struct generations *g)
 		search_now(g);
 	else
 		signaller_ask_for_search(g->signaller, g->number);
+}
+
+void
+generations_set_roster(struct generations *g, const uint8_t *digest)
+{
+	signaller_set_roster(g->signaller, digest);
 }
 
 void
@@ -649,7 +664,7 @@ generations_new(const struct link_config *cfg, const struct generations_callback
 	struct generations *g = calloc(1, sizeof *g);
 	struct contact_config contact_cfg = {
 	    .self = cfg->identity,
-	    .peer = cfg->session->parties[cfg->peer].key,
+	    .peer = cfg->them->key,
 	    .session_name = cfg->session->name,
 	    .roster_digest = cfg->session->roster_digest,
 	    .incarnation = cfg->incarnation,
@@ -662,7 +677,7 @@ generations_new(const struct link_config *cfg, const struct generations_callback
 	g->cfg = *cfg;
 	g->cb = *cb;
 	g->arg = arg;
-	g->name = cfg->session->parties[cfg->peer].name;
+	g->name = cfg->them->name;
 	g->client = cfg->self < cfg->peer;
 	search_init(&g->search);
 	if (make_events(g) != 0) {

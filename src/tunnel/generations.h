@@ -25,6 +25,7 @@ struct generations_callbacks {
 	bool (*heard)(void *arg, uint64_t since_ns);
 	void (*refused)(void *arg);
 	void (*roster_differs)(void *arg);
+	void (*roster_agrees)(void *arg);
 	/* A pair works: ${a} may be tried. Once for each attempt. */
 	void (*ready)(void *arg, struct attempt *a);
 	/* ${a} works no more, or never did. */
@@ -46,6 +47,8 @@ void generations_free(struct generations *g);
 /* Some rendezvous is reachable, or none any more. */
 void generations_set_online(struct generations *g, bool online);
 /* The machine's addresses have changed. */
+/* session.ini has changed. */
+void generations_set_roster(struct generations *g, const uint8_t *digest);
 void generations_network_changed(struct generations *g);
 /* A sealed message that claims to come from this peer. */
 void generations_receive(struct generations *g, const uint8_t *sealed, size_t len);

@@ -46,6 +46,7 @@ struct link {
 	struct event *flush; /* only ever activated: runs before the loop waits again */
 	struct event *reap;  /* the same: frees what callbacks have ended */
 	uint64_t since_ns;
+	bool roster_differs;
 	char last_error[ERR_TEXT_BYTES];
 	char why[WHY_BYTES]; /* there is no path; "" while that is not known */
 };
@@ -169,11 +170,10 @@ static const struct conn_callbacks conn_callbacks = {
 static void
 start_conn(struct link *l)
 {
-	const struct party *party = &l->cfg.session->parties[l->cfg.peer];
 	struct quic_config cfg = {
 	    .server = !l->client,
 	    .ssl_ctx = l->client ? l->cfg.client_ctx : l->cfg.server_ctx,
-	    .peer = party->key,
+	    .peer = l->cfg.them->key,
 	    .path = attempt_generation(generations_next(l->paths)),
 	    .idle_ns = l->cfg.local->outage_limit_s * NS_PER_S,
 	    .keep_alive_ns = KEEP_ALIVE_NS,
@@ -346,9 +346,9 @@ get_why(const struct link *l, const struct attempt *a, struct why *w)
 	const struct session *s = l->cfg.session;
 
 	memset(w, 0, sizeof *w);
-	w->us.name = s->parties[l->cfg.self].name;
+	w->us.name = l->cfg.us->name;
 	w->them.name = l->name;
-	w->policy = s->parties[l->cfg.peer].policy;
+	w->policy = l->cfg.them->policy;
 	w->has_stun = s->n_stun > 0 || s->n_turn > 0;
 	w->has_turn = s->n_turn > 0;
 	attempt_facts(a, &w->us.facts, &w->them.facts);
@@ -556,8 +556,16 @@ on_roster_differs(void *arg)
 	log_error("peer=%s has a different session.ini: names, keys or their order "
 		  "differ; give every party the same file",
 		  l->name);
-	snprintf(l->last_error, sizeof l->last_error,
-		 "its session.ini differs from ours");
+	l->roster_differs = true;
+}
+
+static void
+on_roster_agrees(void *arg)
+{
+	struct link *l = arg;
+
+	log_info("peer=%s has the same session.ini as we have now", l->name);
+	l->roster_differs = false;
 }
 
 static const struct generations_callbacks generations_callbacks = {
@@ -566,6 +574,7 @@ static const struct generations_callbacks generations_callbacks = {
     .heard = on_heard,
     .refused = on_refused,
     .roster_differs = on_roster_differs,
+    .roster_agrees = on_roster_agrees,
     .ready = on_ready,
     .failed = on_failed,
     .datagram = on_datagram,
@@ -622,7 +631,7 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	l->cfg = *cfg;
 	l->cb = *cb;
 	l->arg = arg;
-	l->name = cfg->session->parties[cfg->peer].name;
+	l->name = cfg->them->name;
 	l->client = cfg->self < cfg->peer;
 	l->since_ns = clock_now_ns();
 	silence_init(&l->silence);
@@ -659,6 +668,12 @@ void
 link_rendezvous(struct link *l, bool online)
 {
 	generations_set_online(l->paths, online);
+}
+
+void
+link_set_roster(struct link *l, const uint8_t *digest)
+{
+	generations_set_roster(l->paths, digest);
 }
 
 void
@@ -711,7 +726,9 @@ link_get_info(const struct link *l, struct link_info *info)
 	info->up = link_is_up(l);
 	info->since_ns = l->since_ns;
 	info->state = state_text(l);
-	info->last_error = l->last_error;
+	info->last_error = l->last_error[0] == '\0' && l->roster_differs
+			       ? "its session.ini differs from ours"
+			       : l->last_error;
 	if (a != NULL && attempt_is_ready(a)) {
 		info->has_path = true;
 		path_get_info(attempt_path(a), &info->path);

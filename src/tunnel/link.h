@@ -33,7 +33,11 @@ struct link_config {
 	const struct local *local;
 	const struct identity *identity;
 	const uint8_t *incarnation; /* contact.h */
-	size_t self, peer;          /* indices */
+	/* All pointers must outlive the link, and what they lead to may change under it:
+	 * the session with its parties' indices, the parties' names and policies, but
+	 * neither keys nor which index is the smaller one. */
+	const struct party *us, *them;
+	size_t self, peer; /* indices when the link is made */
 };
 
 struct link_callbacks {
@@ -56,6 +60,8 @@ void link_free(struct link *l);
 
 /* A rendezvous became reachable, or the last one unreachable. */
 void link_rendezvous(struct link *l, bool online);
+/* session.ini has changed to one with this roster; the connection stays. */
+void link_set_roster(struct link *l, const uint8_t *digest);
 /* The machine's addresses have changed. */
 void link_network_changed(struct link *l);
 /* Sealed bytes that name this peer as their sender. */

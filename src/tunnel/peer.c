@@ -2,9 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/rand.h>
+
 #include "base/clock.h"
 #include "base/log.h"
-#include "tunnel/listener.h"
+#include "rendezvous/contact.h"
 #include "tunnel/peer.h"
 #include "tunnel/stream.h"
 
@@ -13,22 +15,14 @@
 
 enum direction { OPENED, ACCEPTED };
 
-/* A local port that leads to a port the peer exposes. */
-struct port {
-	struct peer *peer;
-	struct listener *listener;
-	uint16_t remote;
-};
-
 struct peer {
 	struct link_config cfg;
 	struct peer_callbacks cb;
 	void *arg;
-	const char *name;
+	struct party party; /* as in session.ini, which may be replaced */
+	const char *name;   /* in it */
+	uint8_t incarnation[CONTACT_INCARNATION_BYTES];
 	struct link *link;
-	struct listener *mpyc; /* for our own MPyC program; NULL when it never dials */
-	struct port *ports;
-	size_t n_ports;
 	bool closing; /* takes no new streams */
 
 	struct stream_list all;
@@ -320,20 +314,12 @@ static const struct link_callbacks link_callbacks = {
     .second_copy = on_second_copy,
 };
 
-/* --- local ports --- */
+/* --- local connections --- */
 
-static void
-on_mpyc_accepted(void *arg, int fd)
+void
+peer_open_mpyc(struct peer *p, int fd)
 {
-	stream_open_mpyc(arg, fd);
-}
-
-static void
-on_port_accepted(void *arg, int fd)
-{
-	struct port *port = arg;
-
-	stream_open_port(port->peer, fd, port->remote, false);
+	stream_open_mpyc(p, fd);
 }
 
 void
@@ -342,59 +328,7 @@ peer_open_port(struct peer *p, int fd, uint16_t port, bool socks)
 	stream_open_port(p, fd, port, socks);
 }
 
-static int
-bind_mpyc(struct peer *p, struct err *err)
-{
-	union addr at;
-	char what[96];
-
-	/* MPyC dials parties with a larger index only; it expects the others to dial. */
-	if (p->cfg.peer < p->cfg.self)
-		return 0;
-	addr_parse(&at, "127.0.0.1", (uint16_t)(p->cfg.local->base_port + p->cfg.peer));
-	snprintf(what, sizeof what, "for MPyC's connection to %s", p->name);
-	p->mpyc = listener_new(p->cfg.base, &at, what, on_mpyc_accepted, p, err);
-	return p->mpyc == NULL ? -1 : 0;
-}
-
-static int
-bind_ports(struct peer *p, struct err *err)
-{
-	const struct local *l = p->cfg.local;
-	union addr at;
-	char what[96];
-
-	p->ports = calloc(l->n_forward + 1, sizeof *p->ports);
-	if (p->ports == NULL)
-		return err_set(err, "out of memory");
-	for (size_t i = 0; i < l->n_forward; i++) {
-		const struct forward *f = &l->forward[i];
-		struct port *port = &p->ports[p->n_ports];
-
-		if (f->party != p->cfg.peer)
-			continue;
-		port->peer = p;
-		port->remote = f->port;
-		addr_parse(&at, "127.0.0.1", f->local_port);
-		snprintf(what, sizeof what, "to forward to %s:%u", p->name, f->port);
-		port->listener =
-		    listener_new(p->cfg.base, &at, what, on_port_accepted, port, err);
-		if (port->listener == NULL)
-			return -1;
-		p->n_ports++;
-	}
-	return 0;
-}
-
-static void
-free_listeners(struct peer *p)
-{
-	listener_free(p->mpyc);
-	p->mpyc = NULL;
-	for (size_t i = 0; i < p->n_ports; i++)
-		listener_free(p->ports[i].listener);
-	p->n_ports = 0;
-}
+/* --- life --- */
 
 static void
 free_events(struct peer *p)
@@ -418,7 +352,10 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 	p->cfg = *cfg;
 	p->cb = *cb;
 	p->arg = arg;
-	p->name = cfg->session->parties[cfg->peer].name;
+	p->party = cfg->session->parties[cfg->peer];
+	p->name = p->party.name;
+	p->cfg.them = &p->party;
+	p->cfg.incarnation = p->incarnation;
 	TAILQ_INIT(&p->all);
 	TAILQ_INIT(&p->waiting_ports);
 	TAILQ_INIT(&p->waiting_mpyc);
@@ -429,36 +366,55 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 		err_set(err, "out of memory");
 		goto err1;
 	}
-	if (bind_mpyc(p, err) != 0 || bind_ports(p, err) != 0)
-		goto err2;
-	p->link = link_new(cfg, &link_callbacks, p, err);
+	/* Its own, so that a party that is removed and added again meets somebody new. */
+	if (RAND_bytes(p->incarnation, sizeof p->incarnation) != 1) {
+		err_ssl(err, "no random numbers");
+		goto err1;
+	}
+	p->link = link_new(&p->cfg, &link_callbacks, p, err);
 	if (p->link == NULL)
-		goto err2;
+		goto err1;
 	return p;
 
-err2:
-	free_listeners(p);
-	free(p->ports);
 err1:
 	free_events(p);
 	free(p);
 	return NULL;
 }
 
-void
-peer_start(struct peer *p)
+/* Permission that is taken back ends what it allowed. */
+static void
+end_forbidden(struct peer *p)
 {
-	if (p->mpyc != NULL)
-		listener_start(p->mpyc);
-	for (size_t i = 0; i < p->n_ports; i++)
-		listener_start(p->ports[i].listener);
+	struct stream_links *links = TAILQ_FIRST(&p->all), *next;
+
+	for (; links != NULL; links = next) {
+		next = TAILQ_NEXT(links, all);
+		if (stream_is_forbidden(links->stream)) {
+			log_info("peer=%s a stream is ended: what it leads to is not "
+				 "exposed to it any more",
+				 p->name);
+			stream_kill(links->stream);
+		}
+	}
+}
+
+void
+peer_update(struct peer *p, size_t self, size_t index, const struct party *party)
+{
+	if (strcmp(p->party.name, party->name) != 0)
+		log_info("peer=%s is called %s now", p->party.name, party->name);
+	p->party = *party;
+	p->cfg.self = self;
+	p->cfg.peer = index;
+	end_forbidden(p);
+	link_set_roster(p->link, p->cfg.session->roster_digest);
 }
 
 void
 peer_stop_accepting(struct peer *p)
 {
 	p->closing = true;
-	free_listeners(p);
 }
 
 bool
@@ -486,11 +442,9 @@ peer_free(struct peer *p)
 	if (p == NULL)
 		return;
 	p->closing = true;
-	free_listeners(p);
 	while ((links = TAILQ_FIRST(&p->all)) != NULL)
 		stream_kill(links->stream);
 	link_free(p->link);
-	free(p->ports);
 	free_events(p);
 	free(p);
 }

@@ -11,7 +11,7 @@
 #include "tunnel/link.h"
 #include "tunnel/proxy.h"
 
-/* One other party: the link to it, its streams, and the local ports that lead to it. */
+/* One other party: the link to it, and its streams. */
 struct peer;
 struct stream;
 
@@ -26,12 +26,14 @@ struct peer_callbacks {
 	void (*second_copy)(void *arg);
 };
 
-/* Binds the local ports that lead to this party. */
+/* ${cfg->them} and ${cfg->incarnation} are the peer's own business and filled in. */
 struct peer *peer_new(const struct link_config *cfg, const struct peer_callbacks *cb,
 		      void *arg, struct err *err);
-/* Accept on the local ports. */
-void peer_start(struct peer *p);
-/* Take no more local connections or streams of the peer's. */
+/* session.ini and local.ini have changed in place: our index is ${self} now, the peer's
+ * ${index}, its name and policy ${party}'s. Its key is the same, and whose index is the
+ * smaller one. Streams for something that is not exposed to it any more end. */
+void peer_update(struct peer *p, size_t self, size_t index, const struct party *party);
+/* Take no more streams, of either side. */
 void peer_stop_accepting(struct peer *p);
 /* Nothing is on its way in any stream. */
 bool peer_is_idle(const struct peer *p);
@@ -43,6 +45,8 @@ size_t peer_index(const struct peer *p);
 const struct link_config *peer_config(const struct peer *p);
 void peer_status(const struct peer *p, struct peer_status *out);
 
+/* A local program's connection for the peer's MPyC program. Takes ${fd} over. */
+void peer_open_mpyc(struct peer *p, int fd);
 /* A local program's connection to a port that the peer exposes; with ${socks} it waits
  * for a SOCKS5 reply. Takes ${fd} over. */
 void peer_open_port(struct peer *p, int fd, uint16_t port, bool socks);

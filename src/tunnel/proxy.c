@@ -1,65 +1,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/rand.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "path/network.h"
 #include "rendezvous/contact.h"
-#include "rendezvous/mailbox.h"
-#include "rendezvous/rendezvous.h"
 #include "session/cert.h"
-#include "tunnel/listener.h"
-#include "tunnel/peer.h"
 #include "tunnel/ping.h"
-#include "tunnel/proxy.h"
-#include "tunnel/socks.h"
+#include "tunnel/proxy_internal.h"
 
 #define ALPN "mpcproxy/1"
 
 /* How often a proxy that drains looks whether it is done. */
 #define DRAIN_STEP_MS 10
 
-/* One place of session.ini's. */
-struct place {
-	struct proxy *proxy;
-	struct rendezvous *rendezvous;
-	char url[URL_HOST_MAX + 32]; /* for the log: no key, no password */
-	char why[160];               /* of its being offline, as last logged */
-	bool online;
-};
-
-struct proxy {
-	struct event_base *base;
-	const struct session *session;
-	const struct local *local;
-	const struct identity *identity;
-	struct proxy_callbacks cb;
-	void *arg;
-	size_t self;
-	uint8_t incarnation[CONTACT_INCARNATION_BYTES];
-	SSL_CTX *client_ctx, *server_ctx;
-	struct path_context *path_ctx;
-	struct mailbox *mailbox;
-	struct socks *socks;
-	struct listener *socks_listener;
-	struct peer **peers; /* by index; NULL at our own */
-	struct place *places;
-	struct network *network;
-	struct event *drain;
-	uint64_t drain_until_ns;
-	uint64_t started_ns;
-};
-
 /* --- rendezvous --- */
 
-static bool
-any_online(const struct proxy *p)
+bool
+proxy_any_online(const struct proxy *p)
 {
-	for (size_t i = 0; i < p->session->n_rendezvous; i++)
-		if (p->places[i].online)
+	for (size_t i = 0; i < p->n_places; i++)
+		if (p->places[i]->online)
 			return true;
 	return false;
 }
@@ -69,7 +32,7 @@ on_place_state(void *arg, bool online, const char *why)
 {
 	struct place *place = arg;
 	struct proxy *p = place->proxy;
-	bool before = any_online(p);
+	bool before = proxy_any_online(p);
 
 	place->online = online;
 	if (online) {
@@ -81,10 +44,10 @@ on_place_state(void *arg, bool online, const char *why)
 		log_warn("rendezvous=%s not reachable: %s; trying again", place->url,
 			 why);
 	}
-	if (online || before != any_online(p))
+	if (online || before != proxy_any_online(p))
 		for (size_t i = 0; i < p->session->n_parties; i++)
 			if (p->peers[i] != NULL)
-				link_rendezvous(peer_link(p->peers[i]), any_online(p));
+				link_rendezvous(peer_link(p->peers[i]), proxy_any_online(p));
 }
 
 static void
@@ -117,28 +80,50 @@ on_send(void *arg, size_t index, const uint8_t *sealed, size_t len)
 {
 	struct proxy *p = arg;
 
-	for (size_t i = 0; i < p->session->n_rendezvous; i++)
-		if (p->places[i].online)
-			rendezvous_send(p->places[i].rendezvous,
+	for (size_t i = 0; i < p->n_places; i++)
+		if (p->places[i]->online)
+			rendezvous_send(p->places[i]->rendezvous,
 					&p->session->parties[index].key, sealed, len);
+}
+
+struct place *
+proxy_open_place(struct proxy *p, const struct url *url, struct err *err)
+{
+	struct place *place = calloc(1, sizeof *place);
+
+	if (place == NULL) {
+		err_set(err, "out of memory");
+		return NULL;
+	}
+	place->proxy = p;
+	url_format_public(url, place->url, sizeof place->url);
+	place->rendezvous =
+	    rendezvous_open(p->base, url, web_proxy_for(p->local->proxy, url->host),
+			    p->session->name, p->identity, &place_callbacks, place, err);
+	if (place->rendezvous == NULL) {
+		free(place);
+		return NULL;
+	}
+	return place;
+}
+
+void
+proxy_close_place(struct place *place)
+{
+	if (place == NULL)
+		return;
+	rendezvous_close(place->rendezvous);
+	free(place);
 }
 
 static int
 open_places(struct proxy *p, struct err *err)
 {
 	for (size_t i = 0; i < p->session->n_rendezvous; i++) {
-		const struct url *url = &p->session->rendezvous[i];
-		struct place *place = &p->places[i];
-
-		place->proxy = p;
-		url_format_public(url, place->url, sizeof place->url);
-		place->rendezvous =
-		    rendezvous_open(p->base, url,
-				    web_proxy_for(p->local->proxy, url->host),
-				    p->session->name, p->identity, &place_callbacks,
-				    place, err);
-		if (place->rendezvous == NULL)
+		p->places[i] = proxy_open_place(p, &p->session->rendezvous[i], err);
+		if (p->places[i] == NULL)
 			return -1;
+		p->n_places++;
 	}
 	return 0;
 }
@@ -173,26 +158,32 @@ static const struct peer_callbacks peer_callbacks = {
     .second_copy = on_second_copy,
 };
 
+struct peer *
+proxy_make_peer(struct proxy *p, size_t self, size_t index, struct err *err)
+{
+	struct link_config cfg = {
+	    .base = p->base,
+	    .path_ctx = p->path_ctx,
+	    .client_ctx = p->client_ctx,
+	    .server_ctx = p->server_ctx,
+	    .session = p->session,
+	    .local = p->local,
+	    .identity = p->identity,
+	    .us = &p->us,
+	    .self = self,
+	    .peer = index,
+	};
+
+	return peer_new(&cfg, &peer_callbacks, p, err);
+}
+
 static int
 make_peers(struct proxy *p, struct err *err)
 {
 	for (size_t i = 0; i < p->session->n_parties; i++) {
-		struct link_config cfg = {
-		    .base = p->base,
-		    .path_ctx = p->path_ctx,
-		    .client_ctx = p->client_ctx,
-		    .server_ctx = p->server_ctx,
-		    .session = p->session,
-		    .local = p->local,
-		    .identity = p->identity,
-		    .incarnation = p->incarnation,
-		    .self = p->self,
-		    .peer = i,
-		};
-
 		if (i == p->self)
 			continue;
-		p->peers[i] = peer_new(&cfg, &peer_callbacks, p, err);
+		p->peers[i] = proxy_make_peer(p, p->self, i, err);
 		if (p->peers[i] == NULL)
 			return -1;
 	}
@@ -207,8 +198,8 @@ on_network_changed(void *arg)
 	struct proxy *p = arg;
 
 	log_info("the addresses of this machine have changed");
-	for (size_t i = 0; i < p->session->n_rendezvous; i++)
-		rendezvous_network_changed(p->places[i].rendezvous);
+	for (size_t i = 0; i < p->n_places; i++)
+		rendezvous_network_changed(p->places[i]->rendezvous);
 	for (size_t i = 0; i < p->session->n_parties; i++)
 		if (p->peers[i] != NULL)
 			link_network_changed(peer_link(p->peers[i]));
@@ -225,7 +216,7 @@ watch_network(struct proxy *p)
 		log_warn("%s", err.text);
 }
 
-/* --- SOCKS5 --- */
+/* --- local programs --- */
 
 static int
 on_socks_request(void *arg, int fd, const char *host, uint16_t port)
@@ -242,24 +233,36 @@ on_socks_request(void *arg, int fd, const char *host, uint16_t port)
 static const struct socks_callbacks socks_callbacks = {.request = on_socks_request};
 
 static void
-on_socks_accepted(void *arg, int fd)
+on_accepted(void *arg, const struct port *port, int fd)
 {
 	struct proxy *p = arg;
+	int index;
 
-	socks_accept(p->socks, fd);
+	if (port->kind == PORT_SOCKS) {
+		socks_accept(p->socks, fd);
+		return;
+	}
+	index = session_find_key(p->session, &port->party);
+	if (index < 0 || p->peers[index] == NULL)
+		close(fd);
+	else if (port->kind == PORT_MPYC)
+		peer_open_mpyc(p->peers[index], fd);
+	else
+		peer_open_port(p->peers[index], fd, port->remote, false);
 }
 
-static int
-bind_socks(struct proxy *p, struct err *err)
+int
+proxy_prepare_ports(struct proxy *p, size_t self, struct err *err)
 {
-	if (p->local->socks5.sa.sa_family == AF_UNSPEC)
-		return 0;
-	p->socks = socks_new(p->base, &socks_callbacks, p);
-	if (p->socks == NULL)
+	size_t n;
+	struct port *want = ports_wanted(p->session, p->local, self, &n);
+	int r;
+
+	if (want == NULL)
 		return err_set(err, "out of memory");
-	p->socks_listener = listener_new(p->base, &p->local->socks5, "for SOCKS5 clients",
-					 on_socks_accepted, p, err);
-	return p->socks_listener == NULL ? -1 : 0;
+	r = ports_prepare(p->ports, want, n, p->session, err);
+	free(want);
+	return r;
 }
 
 /* --- life --- */
@@ -271,8 +274,6 @@ make_contexts(struct proxy *p, struct err *err)
 	p->server_ctx = cert_ssl_ctx(p->identity, true, ALPN, err);
 	if (p->client_ctx == NULL || p->server_ctx == NULL)
 		return -1;
-	if (RAND_bytes(p->incarnation, sizeof p->incarnation) != 1)
-		return err_ssl(err, "no random numbers");
 	p->path_ctx = path_context_new(p->base, err);
 	if (p->path_ctx == NULL)
 		return -1;
@@ -280,15 +281,16 @@ make_contexts(struct proxy *p, struct err *err)
 	return 0;
 }
 
-static int
-serve_mailbox(struct proxy *p, struct err *err)
+int
+proxy_serve_mailbox(struct proxy *p, struct mailbox **mailbox, struct err *err)
 {
 	char text[ADDR_TEXT_BYTES];
 
+	*mailbox = NULL;
 	if (p->local->listen.sa.sa_family == AF_UNSPEC)
 		return 0;
-	p->mailbox = mailbox_new(p->base, &p->local->listen, p->identity, NULL, err);
-	if (p->mailbox == NULL)
+	*mailbox = mailbox_new(p->base, &p->local->listen, p->identity, NULL, err);
+	if (*mailbox == NULL)
 		return -1;
 	log_info("listen=%s serving the rendezvous",
 		 addr_format(&p->local->listen, text));
@@ -298,7 +300,7 @@ serve_mailbox(struct proxy *p, struct err *err)
 static void on_drain(evutil_socket_t fd, short what, void *arg);
 
 struct proxy *
-proxy_new(struct event_base *base, const struct session *s, const struct local *l,
+proxy_new(struct event_base *base, struct session *s, struct local *l,
 	  const struct identity *id, const struct proxy_callbacks *cb, void *arg,
 	  struct err *err)
 {
@@ -318,23 +320,23 @@ proxy_new(struct event_base *base, const struct session *s, const struct local *
 	p->cb = *cb;
 	p->arg = arg;
 	p->self = (size_t)self;
+	p->us = s->parties[self];
 	p->started_ns = clock_now_ns();
 	p->peers = calloc(s->n_parties, sizeof(struct peer *));
 	p->places = calloc(s->n_rendezvous + 1, sizeof *p->places);
+	p->socks = socks_new(base, &socks_callbacks, p);
+	p->ports = ports_new(base, on_accepted, p);
 	p->drain = evtimer_new(base, on_drain, p);
-	if (p->peers == NULL || p->places == NULL || p->drain == NULL) {
+	if (p->peers == NULL || p->places == NULL || p->socks == NULL ||
+	    p->ports == NULL || p->drain == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
-	if (make_contexts(p, err) != 0 || make_peers(p, err) != 0 ||
-	    bind_socks(p, err) != 0 || serve_mailbox(p, err) != 0 ||
+	if (proxy_prepare_ports(p, p->self, err) != 0 || make_contexts(p, err) != 0 ||
+	    make_peers(p, err) != 0 || proxy_serve_mailbox(p, &p->mailbox, err) != 0 ||
 	    open_places(p, err) != 0)
 		goto err1;
-	for (size_t i = 0; i < s->n_parties; i++)
-		if (p->peers[i] != NULL)
-			peer_start(p->peers[i]);
-	if (p->socks_listener != NULL)
-		listener_start(p->socks_listener);
+	ports_commit(p->ports);
 	watch_network(p);
 	return p;
 
@@ -349,13 +351,12 @@ proxy_free(struct proxy *p)
 	if (p == NULL)
 		return;
 	network_free(p->network);
-	listener_free(p->socks_listener);
+	ports_free(p->ports);
 	socks_free(p->socks);
 	for (size_t i = 0; p->peers != NULL && i < p->session->n_parties; i++)
 		peer_free(p->peers[i]);
-	for (size_t i = 0; p->places != NULL && i < p->session->n_rendezvous; i++)
-		if (p->places[i].rendezvous != NULL)
-			rendezvous_close(p->places[i].rendezvous);
+	for (size_t i = 0; i < p->n_places; i++)
+		proxy_close_place(p->places[i]);
 	mailbox_free(p->mailbox);
 	if (p->path_ctx != NULL)
 		path_context_free(p->path_ctx);
@@ -363,6 +364,10 @@ proxy_free(struct proxy *p)
 	SSL_CTX_free(p->server_ctx);
 	if (p->drain != NULL)
 		event_free(p->drain);
+	for (size_t i = 0; i < p->n_retired; i++) {
+		session_free(p->retired[i].session);
+		local_free(p->retired[i].local);
+	}
 	free(p->places);
 	free(p->peers);
 	free(p);
@@ -395,8 +400,9 @@ void
 proxy_drain(struct proxy *p, uint64_t limit_ns)
 {
 	p->drain_until_ns = clock_now_ns() + limit_ns;
-	listener_free(p->socks_listener);
-	p->socks_listener = NULL;
+	p->draining = true;
+	ports_free(p->ports);
+	p->ports = NULL;
 	for (size_t i = 0; i < p->session->n_parties; i++)
 		if (p->peers[i] != NULL)
 			peer_stop_accepting(p->peers[i]);
@@ -406,7 +412,7 @@ proxy_drain(struct proxy *p, uint64_t limit_ns)
 void
 proxy_get_status(const struct proxy *p, struct proxy_status *out)
 {
-	const struct place *shown = &p->places[0];
+	const struct place *shown = p->places[0];
 	struct link_info info;
 
 	memset(out, 0, sizeof *out);
@@ -416,7 +422,7 @@ proxy_get_status(const struct proxy *p, struct proxy_status *out)
 	out->n_parties = p->session->n_parties;
 	out->base_port = p->local->base_port;
 	out->started_ns = p->started_ns;
-	out->rendezvous_online = any_online(p);
+	out->rendezvous_online = proxy_any_online(p);
 	for (size_t i = 0; i < p->session->n_parties; i++) {
 		if (p->peers[i] == NULL)
 			continue;
@@ -424,9 +430,9 @@ proxy_get_status(const struct proxy *p, struct proxy_status *out)
 		out->n_connected += info.up;
 	}
 	/* The one that works, if any does. */
-	for (size_t i = 0; i < p->session->n_rendezvous; i++)
-		if (p->places[i].online)
-			shown = &p->places[i];
+	for (size_t i = 0; i < p->n_places; i++)
+		if (p->places[i]->online)
+			shown = p->places[i];
 	snprintf(out->rendezvous, sizeof out->rendezvous, "%.140s%s%.150s", shown->url,
 		 shown->why[0] != '\0' ? ": " : "", shown->why);
 }
@@ -441,10 +447,12 @@ proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *o
 }
 
 struct proxy_ping *
-proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done, void *arg,
+proxy_ping(struct proxy *p, const char *name, proxy_ping_done *done, void *arg,
 	   struct err *err)
 {
-	if (index >= p->session->n_parties || p->peers[index] == NULL) {
+	int index = session_find_name(p->session, name);
+
+	if (index < 0 || p->peers[index] == NULL) {
 		err_set(err, "that is no other party");
 		return NULL;
 	}

@@ -30,10 +30,25 @@ struct proxy_callbacks {
  * Bind every local port first: when one is taken nothing has been started, and the
  * message says which port and what for. All pointers must outlive the proxy.
  */
-struct proxy *proxy_new(struct event_base *base, const struct session *s,
-			const struct local *l, const struct identity *id,
+struct proxy *proxy_new(struct event_base *base, struct session *s, struct local *l,
+			const struct identity *id,
 			const struct proxy_callbacks *cb, void *arg, struct err *err);
 void proxy_free(struct proxy *p);
+
+/*
+ * Apply the configuration ${s} and ${l} to the running proxy, which takes both over,
+ * whatever becomes of it. Parties are told apart by their keys: streams and connections
+ * of those that stay are not touched, those of parties that are gone end at once. -1 when
+ * something in it cannot be done: then nothing has changed, and ${err} says why. On
+ * success the objects given to proxy_new() have their new contents, at the same
+ * addresses, and ${summary} says in a phrase what has changed.
+ */
+int proxy_reload(struct proxy *p, struct session *s, struct local *l,
+		 char summary[ERR_TEXT_BYTES], struct err *err);
+
+/* Reloads in one life that change a list of servers or the HTTP proxy: what looks one up
+ * may hold a pointer to it for as long, so the old lists stay. One more is refused. */
+#define PROXY_RETIRED_MAX 64
 
 /* Take no new connections, let streams send what they hold (at most ${limit_ns}), tell
  * the peers; then drained(). */
@@ -75,15 +90,15 @@ void proxy_get_status(const struct proxy *p, struct proxy_status *out);
 int proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *out);
 
 /*
- * One round trip on the tunnel to party ${index}: done(arg, rtt_ns, NULL), or done(arg,
+ * One round trip on the tunnel to the party called ${name}: done(arg, rtt_ns, NULL), or done(arg,
  * 0, why) when it cannot be measured. Never called from within proxy_ping(). The
  * result can be cancelled with proxy_ping_cancel(); NULL when the party is not
  * connected (${err} says so).
  */
 struct proxy_ping;
 typedef void proxy_ping_done(void *arg, uint64_t rtt_ns, const char *why);
-struct proxy_ping *proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done,
-			      void *arg, struct err *err);
+struct proxy_ping *proxy_ping(struct proxy *p, const char *name,
+			      proxy_ping_done *done, void *arg, struct err *err);
 void proxy_ping_cancel(struct proxy_ping *ping);
 
 #endif

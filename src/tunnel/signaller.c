@@ -79,6 +79,14 @@ on_roster_differs(void *arg)
 }
 
 static void
+on_roster_agrees(void *arg)
+{
+	struct signaller *s = arg;
+
+	s->cb.roster_agrees(s->arg);
+}
+
+static void
 on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 {
 	struct signaller *s = arg;
@@ -105,6 +113,8 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 		if (signal_decode_generation(&generation, body, len) == 0)
 			s->cb.search(s->arg, generation);
 		break;
+	case SIGNAL_ROSTER: /* The contact has looked at it already. */
+		break;
 	default:
 		/* From a later version, perhaps. */
 		log_debug("peer=%s a message of unknown type %u is ignored", s->name,
@@ -120,6 +130,7 @@ static const struct contact_callbacks contact_callbacks = {
     .heard = on_heard,
     .refused = on_refused,
     .roster_differs = on_roster_differs,
+    .roster_agrees = on_roster_agrees,
 };
 
 struct signaller *
@@ -236,4 +247,12 @@ void
 signaller_supersede(struct signaller *s)
 {
 	contact_clear(s->contact);
+}
+
+void
+signaller_set_roster(struct signaller *s, const uint8_t *digest)
+{
+	contact_set_roster(s->contact, digest);
+	contact_send(s->contact, SIGNAL_ROSTER, NULL, 0, clock_now_ns());
+	arm(s);
 }

@@ -21,6 +21,7 @@ struct signaller_callbacks {
 	bool (*heard)(void *arg, uint64_t since_ns);
 	void (*refused)(void *arg);
 	void (*roster_differs)(void *arg);
+	void (*roster_agrees)(void *arg);
 	/* Signals of the peer's current life. */
 	void (*candidates)(void *arg, const struct signal_candidates *m);
 	void (*restart)(void *arg, uint32_t generation);
@@ -51,5 +52,7 @@ void signaller_ask_for_search(struct signaller *s, uint32_t generation);
 void signaller_send_concluded(struct signaller *s, uint32_t generation);
 /* What was sent of earlier generations needs no answer any more. */
 void signaller_supersede(struct signaller *s);
+/* contact_set_roster(), and let the peer know. */
+void signaller_set_roster(struct signaller *s, const uint8_t *digest);
 
 #endif

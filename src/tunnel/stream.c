@@ -240,6 +240,15 @@ stream_is_opener(const struct stream *s)
 }
 
 bool
+stream_is_forbidden(const struct stream *s)
+{
+	const struct link_config *cfg = peer_config(s->peer);
+
+	return !s->opener && !s->mpyc && s->port != 0 &&
+	       !local_exposes(cfg->local, s->port, cfg->peer);
+}
+
+bool
 stream_is_held(const struct stream *s)
 {
 	return s->state != STATE_LIVE;

@@ -43,6 +43,8 @@ bool stream_is_mpyc(const struct stream *s);
 bool stream_is_opener(const struct stream *s);
 /* Not LIVE yet. */
 bool stream_is_held(const struct stream *s);
+/* The peer opened it for something that is not exposed to it (any more). */
+bool stream_is_forbidden(const struct stream *s);
 /* It has a QUIC stream. */
 bool stream_is_attached(const struct stream *s);
 /* Nothing is on its way in either direction. */

@@ -27,6 +27,7 @@ struct control {
 	struct event_base *base;
 	struct proxy *proxy;
 	const struct session *session;
+	struct responder_hooks hooks;
 	struct claim claim;
 	struct evconnlistener *listener;
 	struct event *pause;
@@ -85,8 +86,8 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int
 	}
 	slot = find_slot(ctl, NULL);
 	if (slot != NULL)
-		*slot =
-		    responder_new(ctl->base, ctl->proxy, ctl->session, fd, on_gone, ctl);
+		*slot = responder_new(ctl->base, ctl->proxy, ctl->session, &ctl->hooks,
+				      fd, on_gone, ctl);
 	if (slot == NULL || *slot == NULL) {
 		/* A fresh socket's buffer takes these few bytes. */
 		if (send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL) < 0)
@@ -168,6 +169,12 @@ control_start(struct control *ctl, struct proxy *proxy)
 {
 	ctl->proxy = proxy;
 	evconnlistener_enable(ctl->listener);
+}
+
+void
+control_on_reload(struct control *ctl, responder_reload *reload, void *arg)
+{
+	ctl->hooks = (struct responder_hooks){reload, arg};
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "session/session.h"
 #include "tunnel/proxy.h"
+#include "watch/responder.h"
 
 /*
  * The control socket of a running proxy: answers the requests of request.h to
@@ -28,6 +29,9 @@ struct control *control_new(struct event_base *base, const struct session *s,
 
 /* Answer from ${proxy} until control_free(). */
 void control_start(struct control *ctl, struct proxy *proxy);
+
+/* What `reload` does; before control_start(). */
+void control_on_reload(struct control *ctl, responder_reload *reload, void *arg);
 
 /* The number of connected parties has changed: answer who waits for it. */
 void control_changed(struct control *ctl);

@@ -9,8 +9,7 @@
 
 struct pinger {
 	struct proxy *proxy;
-	size_t index;
-	const char *name;
+	char name[SESSION_NAME_MAX + 1];
 	const struct pinger_callbacks *cb;
 	void *arg;
 	struct event *timer;     /* the next question, or the patience with this one */
@@ -79,7 +78,7 @@ ask(struct pinger *p)
 	struct err err;
 
 	p->sent++;
-	p->ping = proxy_ping(p->proxy, p->index, on_pong, p, &err);
+	p->ping = proxy_ping(p->proxy, p->name, on_pong, p, &err);
 	if (p->ping != NULL) {
 		set_timer(p, PINGER_ANSWER_NS);
 		return;
@@ -106,16 +105,15 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct pinger *
-pinger_new(struct event_base *base, struct proxy *proxy, size_t index, const char *name,
-	   unsigned count, const struct pinger_callbacks *cb, void *arg)
+pinger_new(struct event_base *base, struct proxy *proxy, const char *name, unsigned count,
+	   const struct pinger_callbacks *cb, void *arg)
 {
 	struct pinger *p;
 
 	if ((p = calloc(1, sizeof *p)) == NULL)
 		return NULL;
 	p->proxy = proxy;
-	p->index = index;
-	p->name = name;
+	snprintf(p->name, sizeof p->name, "%s", name);
 	p->count = count;
 	p->cb = cb;
 	p->arg = arg;

@@ -28,10 +28,10 @@ struct pinger_callbacks {
 };
 
 /*
- * Measure ${count} round trips to party ${index}, called ${name} (which must outlive
- * the pinger). Callbacks come from the event loop only, never from within a call.
+ * Measure ${count} round trips to party ${name}. Callbacks come from the event loop only,
+ * never from within a call.
  */
-struct pinger *pinger_new(struct event_base *base, struct proxy *proxy, size_t index,
+struct pinger *pinger_new(struct event_base *base, struct proxy *proxy,
 			  const char *name, unsigned count,
 			  const struct pinger_callbacks *cb, void *arg);
 void pinger_free(struct pinger *p);

@@ -13,6 +13,7 @@ static const struct {
     {"flags", REQUEST_FLAGS},
     {"wait", REQUEST_WAIT},
     {"missing", REQUEST_MISSING},
+    {"reload", REQUEST_RELOAD},
 };
 
 #define N_SIMPLE (sizeof simple / sizeof simple[0])

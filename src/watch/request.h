@@ -10,7 +10,7 @@
  * lines that begin with '1' (for stdout) or '2' (for stderr), then "x CODE" with the
  * exit code; nothing follows.
  *
- *   status text | status json | flags | wait | missing | ping PARTY COUNT
+ *   status text | status json | flags | wait | missing | ping PARTY COUNT | reload
  */
 enum request_verb {
 	REQUEST_STATUS_TEXT,
@@ -19,6 +19,7 @@ enum request_verb {
 	REQUEST_WAIT,    /* answered when every party is connected */
 	REQUEST_MISSING, /* the same, but answered now */
 	REQUEST_PING,
+	REQUEST_RELOAD, /* read the configuration again */
 };
 
 #define REQUEST_LINE_MAX 64   /* "ping PARTY COUNT" and a newline, with room */

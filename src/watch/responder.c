@@ -22,6 +22,7 @@ struct responder {
 	struct event_base *base;
 	struct proxy *proxy;
 	const struct session *session;
+	const struct responder_hooks *hooks;
 	responder_gone *gone;
 	void *arg;
 	struct bufferevent *bev;
@@ -146,12 +147,29 @@ start_ping(struct responder *r, const struct request *q)
 		return;
 	}
 	r->pinger =
-	    pinger_new(r->base, r->proxy, (size_t)index, r->session->parties[index].name,
-		       q->count, &ping_callbacks, r);
+	    pinger_new(r->base, r->proxy, r->session->parties[index].name, q->count,
+		       &ping_callbacks, r);
 	if (r->pinger == NULL)
 		refuse(r, "out of memory");
 	else
 		r->state = PINGS;
+}
+
+static void
+reload(struct responder *r)
+{
+	char summary[ERR_TEXT_BYTES];
+	struct err err;
+
+	if (r->hooks->reload == NULL) {
+		refuse(r, "this proxy cannot reload");
+	} else if (r->hooks->reload(r->hooks->arg, summary, &err) != 0) {
+		say(r, '2', err.text, strlen(err.text));
+		refuse(r, "nothing has changed");
+	} else {
+		say(r, '1', summary, strlen(summary));
+		finish(r, 0);
+	}
 }
 
 static void
@@ -160,6 +178,9 @@ serve(struct responder *r, const struct request *q)
 	switch (q->verb) {
 	case REQUEST_PING:
 		start_ping(r, q);
+		return;
+	case REQUEST_RELOAD:
+		reload(r);
 		return;
 	case REQUEST_WAIT:
 		r->state = WAITS;
@@ -246,7 +267,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 
 struct responder *
 responder_new(struct event_base *base, struct proxy *proxy, const struct session *s,
-	      int fd, responder_gone *gone, void *arg)
+	      const struct responder_hooks *hooks, int fd, responder_gone *gone, void *arg)
 {
 	static const struct timeval answer_tv = {RESPONDER_ANSWER_NS / NS_PER_S, 0};
 	static const struct timeval request_tv = {RESPONDER_REQUEST_NS / NS_PER_S, 0};
@@ -257,6 +278,7 @@ responder_new(struct event_base *base, struct proxy *proxy, const struct session
 	r->base = base;
 	r->proxy = proxy;
 	r->session = s;
+	r->hooks = hooks;
 	r->gone = gone;
 	r->arg = arg;
 	if ((r->deadline = evtimer_new(base, on_deadline, r)) == NULL)

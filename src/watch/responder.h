@@ -4,6 +4,7 @@
 #include <event2/event.h>
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "session/session.h"
 #include "tunnel/proxy.h"
 
@@ -16,13 +17,23 @@ struct responder;
 /* A status of 256 parties, every string at its longest, takes half of it. */
 #define RESPONDER_OUTPUT_MAX (1024 * 1024)
 
+/* Read the configuration again and apply it. 0 and what has changed, or -1 and why not. */
+typedef int responder_reload(void *arg, char summary[ERR_TEXT_BYTES], struct err *err);
+
+/* What the program does for a client besides what the proxy does. */
+struct responder_hooks {
+	responder_reload *reload; /* NULL: it cannot */
+	void *arg;
+};
+
 /* The client has its answer or hung up; ${r} frees itself after the call. */
 typedef void responder_gone(void *arg, const struct responder *r);
 
-/* Takes ${fd}, non-blocking, unless it returns NULL for want of memory. */
+/* ${hooks} must outlive it. Takes ${fd}, non-blocking, unless it returns NULL for want of memory. */
 struct responder *responder_new(struct event_base *base, struct proxy *proxy,
-				const struct session *s, int fd, responder_gone *gone,
-				void *arg);
+				const struct session *s,
+				const struct responder_hooks *hooks, int fd,
+				responder_gone *gone, void *arg);
 
 /* Hangs up; gone() is not called. */
 void responder_free(struct responder *r);

@@ -175,7 +175,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct contact_callbacks cb = {
-	    on_send, on_met, on_message, on_heard, on_refused, on_roster_differs,
+	    on_send, on_met, on_message, on_heard, on_refused, on_roster_differs, NULL,
 	};
 	static const uint8_t roster[32];
 	const struct contact_config cfg = {

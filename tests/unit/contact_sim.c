@@ -156,11 +156,20 @@ on_roster_differs(void *arg)
 	l->differs++;
 }
 
+static void
+on_roster_agrees(void *arg)
+{
+	struct sim_life *l = arg;
+
+	l->agrees++;
+}
+
 struct sim_life *
 sim_start(struct sim *s, unsigned party, uint8_t roster)
 {
 	static const struct contact_callbacks cb = {
 	    on_send, on_met, on_message, on_heard, on_refused, on_roster_differs,
+	    on_roster_agrees,
 	};
 	uint8_t digest[32] = {roster};
 	struct sim_life *l = &s->life[s->lives];

@@ -30,7 +30,7 @@ struct sim_life {
 	uint64_t born_ns;
 	uint64_t met_ns;   /* the last time */
 	uint64_t first_ns; /* when the first message came */
-	unsigned met, replaced, refused, differs;
+	unsigned met, replaced, refused, differs, agrees;
 	unsigned heard_asked;
 	bool heard;     /* what heard() says */
 	unsigned greet; /* messages to send when met */

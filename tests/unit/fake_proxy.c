@@ -98,11 +98,12 @@ on_answer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct proxy_ping *
-proxy_ping(struct proxy *p, size_t index, proxy_ping_done *done, void *arg,
+proxy_ping(struct proxy *p, const char *name, proxy_ping_done *done, void *arg,
 	   struct err *err)
 {
 	static const struct timeval now;
 	struct proxy_ping *ping;
+	size_t index = (size_t)session_find_name(&fake_session, name);
 
 	if (!p->peer[index].connected) {
 		err_set(err, "%s is not connected", p->peer[index].name);

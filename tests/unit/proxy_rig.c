@@ -457,6 +457,8 @@ raw_start(struct raw_party *raw, struct proxy_rig *r, size_t index, size_t peer)
 	    .base = r->base,
 	    .session = r->session,
 	    .identity = r->party[index].id,
+	    .us = &r->session->parties[index],
+	    .them = &r->session->parties[peer],
 	    .self = index,
 	    .peer = peer,
 	};

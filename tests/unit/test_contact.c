@@ -601,6 +601,32 @@ test_roster_differs(void **state)
 	assert_int_equal(b->differs, 0);
 }
 
+/* A session.ini that changes while two parties know each other, first at one, then at
+ * both. */
+static void
+test_roster_changes(void **state)
+{
+	static const uint8_t changed[32] = {2};
+	struct sim *s = *state;
+	struct sim_life *a = sim_start(s, A, 1), *b = sim_start(s, B, 1);
+
+	sim_run(s, 2 * S);
+	assert_int_equal(a->differs + b->differs, 0);
+	contact_set_roster(a->contact, changed);
+	assert_int_equal(a->differs, 1);
+	assert_int_equal(b->differs, 0);
+	sim_send(a);
+	sim_run(s, 2 * S);
+	assert_int_equal(b->differs, 1);
+	contact_set_roster(b->contact, changed);
+	assert_int_equal(b->agrees, 1);
+	sim_send(b);
+	sim_run(s, 2 * S);
+	assert_int_equal(a->agrees, 1);
+	assert_int_equal(a->met + b->met, 2);
+	assert_int_equal(a->differs + b->differs, 2);
+}
+
 /* B takes a dead life of A for live, by a message that was under way for long; the
  * living one goes on saying hello until B knows better. */
 static void
@@ -705,6 +731,7 @@ main(void)
 	    TEST(test_replayed_hello_knocks_nobody_out),
 	    TEST(test_replays_cause_bounded_work),
 	    TEST(test_roster_differs),
+	    TEST(test_roster_changes),
 	    TEST(test_late_message_of_a_dead_life),
 	    TEST(test_foreign_message),
 	    TEST(test_unknown_type),

@@ -314,7 +314,8 @@ static void
 test_contact_through_seals(void **state)
 {
 	static const struct contact_callbacks cb = {
-	    end_send, end_met, end_message, end_heard, end_never, end_never,
+	    end_send,  end_met,	 end_message, end_heard,
+	    end_never, end_never, NULL,
 	};
 	static struct end a, b;
 	struct parties *t = *state;

@@ -119,6 +119,8 @@ start_end(struct end *e, int index)
 	    .local = local,
 	    .identity = end[index].id,
 	    .incarnation = e->incarnation,
+	    .us = &session->parties[index],
+	    .them = &session->parties[!index],
 	    .self = (size_t)index,
 	    .peer = (size_t)!index,
 	};

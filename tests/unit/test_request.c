@@ -23,6 +23,7 @@ test_good(void **state)
 	    {"flags", {.verb = REQUEST_FLAGS}},
 	    {"wait", {.verb = REQUEST_WAIT}},
 	    {"missing", {.verb = REQUEST_MISSING}},
+	    {"reload", {.verb = REQUEST_RELOAD}},
 	    {"ping a 1", {REQUEST_PING, "a", 1}},
 	    {"ping " NAME_32 " 1000", {REQUEST_PING, NAME_32, 1000}},
 	};

@@ -1,0 +1,33 @@
+#include <stdio.h>
+
+#include "ask.h"
+#include "options.h"
+#include "setup.h"
+#include "verbs.h"
+
+int
+cmd_reload(int argc, char **argv)
+{
+	struct setup_options o = {0};
+	const struct verb_usage usage = {
+	    .verb = "reload",
+	    .operands = "",
+	    .help = "Let the running proxy read its session.ini and local.ini again, and "
+		    "apply\nwhat has changed. A file with a mistake changes nothing.",
+	    .setup = &o,
+	};
+	const struct request r = {.verb = REQUEST_RELOAD};
+	struct setup setup;
+	struct err err;
+	int rc = options_parse(&usage, argc, argv);
+
+	if (rc != OPTIONS_GO_ON)
+		return rc;
+	if (setup_load(&setup, &o, &err) != 0) {
+		fprintf(stderr, "mpcproxy: %s\n", err.text);
+		return EXIT_FAILED;
+	}
+	rc = ask_proxy(&setup, &r);
+	setup_free(&setup);
+	return rc;
+}
