@@ -5,10 +5,12 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "base/base64url.h"
 #include "base/log.h"
 #include "base/nearest.h"
 #include "session/ini.h"
 #include "session/local.h"
+#include "session/roster.h"
 #include "session/session.h"
 
 #define N(array)     (sizeof(array) / sizeof *(array))
@@ -40,8 +42,8 @@ quote(char out[QUOTE_MAX + 1], const char *text)
 	return log_clean(out, QUOTE_MAX + 1, text, strlen(text));
 }
 
-static int
-parse_name(char out[SESSION_NAME_MAX + 1], const char *text, struct err *err)
+int
+session_name_parse(char out[SESSION_NAME_MAX + 1], const char *text, struct err *err)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
 	char quoted[QUOTE_MAX + 1];
@@ -80,7 +82,7 @@ last_party(struct parse *p)
 static int
 set_name(struct parse *p, const char *value, struct err *err)
 {
-	return parse_name(p->s->name, value, err);
+	return session_name_parse(p->s->name, value, err);
 }
 
 static int
@@ -159,10 +161,43 @@ set_party_policy(struct parse *p, const char *value, struct err *err)
 	return parse_policy(&last_party(p)->policy, value, err);
 }
 
+static int
+set_version(struct parse *p, const char *value, struct err *err)
+{
+	if (number_parse(&p->s->version, value, 1, UINT64_MAX) != 0)
+		return err_set(err, "version is a number from 1");
+	return 0;
+}
+
+static int
+set_host(struct parse *p, const char *value, struct err *err)
+{
+	struct err why;
+
+	if (pubkey_parse(&p->s->host, value, &why) != 0)
+		return err_set(err, "the host's key: %s", why.text);
+	return 0;
+}
+
+static int
+set_signature(struct parse *p, const char *value, struct err *err)
+{
+	struct session *s = p->s;
+	size_t bad;
+	ssize_t n = base64url_decode(s->signature, sizeof s->signature, value,
+				     strlen(value), &bad);
+
+	if (n <= 0)
+		return err_set(err, "the signature is damaged");
+	s->signature_len = (size_t)n;
+	return 0;
+}
+
 static const struct key session_keys[] = {
-    {"name", set_name, false},   {"rendezvous", add_rendezvous, true},
-    {"stun", add_stun, true},    {"turn", add_turn, true},
-    {"path", set_policy, false},
+    {"name", set_name, false},       {"rendezvous", add_rendezvous, true},
+    {"stun", add_stun, true},        {"turn", add_turn, true},
+    {"path", set_policy, false},     {"version", set_version, false},
+    {"host", set_host, false},       {"signature", set_signature, false},
 };
 
 static const struct key party_keys[] = {
@@ -226,7 +261,7 @@ start_party(struct parse *p, const char *name, unsigned line, struct err *err)
 	if (s->n_parties == SESSION_PARTIES_MAX)
 		return err_set(err, "more than %d parties", SESSION_PARTIES_MAX);
 	party = &s->parties[s->n_parties];
-	if (parse_name(party->name, name, err) != 0)
+	if (session_name_parse(party->name, name, err) != 0)
 		return -1;
 	if (strcmp(name, "all") == 0)
 		return err_set(err, "no party can be called `all`: in local.ini that "
@@ -322,13 +357,57 @@ check_complete(const struct parse *p, const char *file, struct err *err)
 	return 0;
 }
 
-/* Lengths in front, so that no two rosters have the same bytes. */
+/* A session that was made by invitation is as its host has signed it, or nothing. */
 static int
-digest_roster(struct session *s)
+check_signed(const struct session *s, const char *file, bool draft, struct err *err)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	bool host = s->host.point[0] != 0, version = s->version != 0;
+	bool signature = s->signature_len > 0;
+	struct err why;
+
+	if (!host && !version && !signature)
+		return 0;
+	if (!host || !version || signature == draft)
+		return err_set(err,
+			       "%s: host, version and signature belong together: a "
+			       "session made by invitation has all three, one written by "
+			       "hand has none",
+			       file);
+	if (session_find_key(s, &s->host) < 0)
+		return err_set(err, "%s: the session's host is none of its parties",
+			       file);
+	if (!draft && roster_verify(s, &why) != 0)
+		return err_set(err,
+			       "%s: %s: it was changed by hand, or damaged. Get the file "
+			       "from another party; or leave out host, version and "
+			       "signature, which makes it a session of its own",
+			       file, why.text);
+	return 0;
+}
+
+static int
+digest_signed(struct session *s)
+{
+	uint8_t roster[ROSTER_MAX];
+	int len = roster_encode(s, roster, NULL);
+
+	return len >= 0 && EVP_Digest(roster, (size_t)len, s->roster_digest, NULL,
+				      EVP_sha256(), NULL) == 1
+		   ? 0
+		   : -1;
+}
+
+/* Lengths in front, so that no two rosters have the same bytes. */
+int
+session_update_digest(struct session *s)
+{
+	EVP_MD_CTX *ctx = s->version == 0 ? EVP_MD_CTX_new() : NULL;
 	uint8_t len = (uint8_t)strlen(s->name);
-	int ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+	int ok;
+
+	if (s->version != 0)
+		return digest_signed(s);
+	ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
 		 EVP_DigestUpdate(ctx, &len, 1) && EVP_DigestUpdate(ctx, s->name, len);
 
 	for (size_t i = 0; ok && i < s->n_parties; i++) {
@@ -344,8 +423,8 @@ digest_roster(struct session *s)
 	return ok ? 0 : -1;
 }
 
-struct session *
-session_parse(const char *file, const char *text, size_t len, struct err *err)
+static struct session *
+parse(const char *file, const char *text, size_t len, bool draft, struct err *err)
 {
 	struct session *s = calloc(1, sizeof *s);
 	struct parse p = {.s = s};
@@ -363,7 +442,9 @@ session_parse(const char *file, const char *text, size_t len, struct err *err)
 		if (!p.own_policy[i])
 			s->parties[i].policy = s->policy;
 	}
-	if (digest_roster(s) != 0) {
+	if (check_signed(s, file, draft, err) != 0)
+		goto fail;
+	if (session_update_digest(s) != 0) {
 		err_ssl(err, "SHA-256 is not to be had");
 		goto fail;
 	}
@@ -372,6 +453,18 @@ session_parse(const char *file, const char *text, size_t len, struct err *err)
 fail:
 	session_free(s);
 	return NULL;
+}
+
+struct session *
+session_parse(const char *file, const char *text, size_t len, struct err *err)
+{
+	return parse(file, text, len, false, err);
+}
+
+struct session *
+session_parse_draft(const char *file, const char *text, size_t len, struct err *err)
+{
+	return parse(file, text, len, true, err);
 }
 
 struct session *

@@ -17,6 +17,8 @@
 #define SESSION_PARTIES_MAX 256
 #define SESSION_SERVERS_MAX 8 /* of each kind: rendezvous, stun, turn */
 
+#define SESSION_SIGNATURE_MAX 72 /* ECDSA with P-256 in DER */
+
 /* Which paths may be used towards a party. */
 enum path_policy {
 	PATH_ANY,
@@ -42,8 +44,16 @@ struct session {
 	enum path_policy policy;
 	struct party *parties;
 	size_t n_parties;
-	/* SHA-256 over the name and every party's name and key, in order: equal at
-	 * all parties exactly when their session.ini agree on who is who. */
+	/* When the session was made by invitation (roster.h): the version of its roster,
+	 * from 1, the key of the one who invited, and his signature. Version 0: written
+	 * by hand. */
+	uint64_t version;
+	struct pubkey host;
+	uint8_t signature[SESSION_SIGNATURE_MAX];
+	size_t signature_len;
+	/* SHA-256 over the name and every party's name and key, in order, or over the
+	 * roster: equal at all parties exactly when their session.ini agree on who is
+	 * who. */
 	uint8_t roster_digest[32];
 };
 
@@ -56,6 +66,16 @@ struct session *session_load(const char *path, struct err *err);
 struct session *session_parse(const char *file, const char *text, size_t len,
 			      struct err *err);
 void session_free(struct session *s);
+
+/* The same for a roster that is yet to be signed. */
+struct session *session_parse_draft(const char *file, const char *text, size_t len,
+				    struct err *err);
+
+/* After a change of ${s}: 0, or -1 when OpenSSL fails. */
+int session_update_digest(struct session *s);
+
+/* Take ${text} as the name of a session or party: [a-z0-9-]{1,32}. */
+int session_name_parse(char out[SESSION_NAME_MAX + 1], const char *text, struct err *err);
 
 /* The index of the party with this key or name; -1 when there is none. */
 int session_find_key(const struct session *s, const struct pubkey *key);
