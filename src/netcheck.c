@@ -1,14 +1,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <openssl/crypto.h>
 
 #include "base/clock.h"
 #include "netcheck.h"
+#include "path/gateway.h"
 #include "path/interfaces.h"
+#include "path/portmap.h"
 #include "path/shims.h"
 #include "path/turn_check.h"
 #include "rendezvous/rendezvous.h"
@@ -36,6 +40,10 @@ struct netcheck {
 	struct event *timeout;
 	struct identity *stranger;
 	struct probe *probe;
+	struct portmap *portmap;
+	struct mapping *mapping;
+	bool mapping_answered;
+	int mapped_fd; /* holds the port that is mapped */
 	struct shims shims;
 	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
 	struct question question[NETCHECK_SERVERS_MAX];
@@ -146,12 +154,16 @@ ask_turn(struct netcheck *n, const struct url *u)
 /* --- STUN --- */
 
 static void
-on_probed(void *arg)
+one_less(struct netcheck *n)
 {
-	struct netcheck *n = arg;
-
 	if (--n->open == 0)
 		event_base_loopbreak(n->base);
+}
+
+static void
+on_probed(void *arg)
+{
+	one_less(arg);
 }
 
 static void
@@ -181,6 +193,88 @@ take_probe(struct netcheck *n)
 	}
 }
 
+/* --- UPnP --- */
+
+static void
+on_mapped(void *arg, const union addr *outside)
+{
+	struct netcheck *n = arg;
+
+	if (outside != NULL) {
+		n->report->upnp = NETCHECK_UPNP_YES;
+		n->report->router_outside = *outside;
+	}
+	n->mapping_answered = true;
+	one_less(n);
+}
+
+/* A UDP port at the address that leads to the router. */
+static int
+open_port(const union addr *router, union addr *inside)
+{
+	union addr to = *router;
+	socklen_t len = sizeof *inside;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	addr_set_port(&to, 9);
+	if (fd >= 0 && connect(fd, &to.sa, addr_len(&to)) == 0 &&
+	    getsockname(fd, &inside->sa, &len) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static int
+ask_router(struct netcheck *n, struct err *err)
+{
+	struct netcheck_report *r = n->report;
+	union addr inside;
+
+	if (!n->setup->local->upnp)
+		return 0;
+	r->upnp = NETCHECK_UPNP_NO;
+	if (gateway_find(&r->router) != 0) {
+		snprintf(r->upnp_why, sizeof r->upnp_why, "there is no default gateway");
+		return 0;
+	}
+	n->mapped_fd = open_port(&r->router, &inside);
+	if (n->mapped_fd < 0)
+		return err_sys(err, "cannot open a UDP port");
+	n->portmap = portmap_new(n->base, NULL, NULL, err);
+	if (n->portmap == NULL)
+		return -1;
+	n->mapping = mapping_new(n->portmap, &inside, on_mapped, n);
+	if (n->mapping == NULL)
+		return err_set(err, "out of memory");
+	n->open++;
+	return 0;
+}
+
+static void
+take_router(struct netcheck *n)
+{
+	struct netcheck_report *r = n->report;
+	struct portmap_info info;
+
+	if (n->portmap == NULL)
+		return;
+	portmap_get(n->portmap, &info);
+	if (!n->mapping_answered)
+		snprintf(info.why, sizeof info.why, "the router does not answer in time");
+	if (r->upnp == NETCHECK_UPNP_YES &&
+	    probe_contradicts(n->probe, &r->router_outside)) {
+		r->upnp = NETCHECK_UPNP_NO;
+		snprintf(info.why, sizeof info.why,
+			 "the router gives an outside address at which no STUN server "
+			 "sees us");
+	}
+	if (r->upnp == NETCHECK_UPNP_NO) {
+		r->router_outside = info.outside;
+		snprintf(r->upnp_why, sizeof r->upnp_why, "%s", info.why);
+	}
+}
+
 /* --- all of it --- */
 
 static void
@@ -204,6 +298,8 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (size_t i = 0; i < n->n_questions; i++)
 		answer(&n->question[i], 0, "timed out");
+	/* Whatever else is outstanding. */
+	event_base_loopbreak(n->base);
 }
 
 static int
@@ -235,6 +331,10 @@ clean_up(struct netcheck *n)
 		rendezvous_close(n->question[i].rendezvous);
 		turn_check_free(n->question[i].turn);
 	}
+	mapping_free(n->mapping);
+	portmap_free(n->portmap);
+	if (n->mapped_fd >= 0)
+		close(n->mapped_fd);
 	shims_free(&n->shims);
 	probe_free(n->probe);
 	if (n->timeout != NULL)
@@ -258,13 +358,15 @@ netcheck_run(const struct setup *setup, struct netcheck_report *report, struct e
 		return err_set(err, "out of memory");
 	n->setup = setup;
 	n->report = report;
+	n->mapped_fd = -1;
 	report->session = s->name;
 	report->party = s->parties[setup->index].name;
-	report->upnp = setup->local->upnp;
 	take_interfaces(report);
 	if (prepare(n, err) != 0)
 		goto out;
-	n->open = 1; /* the probe */
+	if (ask_router(n, err) != 0)
+		goto out;
+	n->open++;
 	n->probe = probe_new(n->base, s, on_probed, n, err);
 	if (n->probe == NULL)
 		goto out;
@@ -274,6 +376,7 @@ netcheck_run(const struct setup *setup, struct netcheck_report *report, struct e
 		ask_turn(n, &s->turn[i]);
 	event_base_dispatch(n->base);
 	take_probe(n);
+	take_router(n);
 	r = 0;
 out:
 	clean_up(n);

@@ -27,6 +27,12 @@ struct netcheck_server {
 
 #define NETCHECK_SERVERS_MAX (3 * SESSION_SERVERS_MAX)
 
+enum netcheck_upnp {
+	NETCHECK_UPNP_OFF, /* upnp = no */
+	NETCHECK_UPNP_NO,  /* ${upnp_why} */
+	NETCHECK_UPNP_YES, /* the router has mapped a port for us */
+};
+
 struct netcheck_report {
 	const char *session, *party;
 	enum probe_answer udp;
@@ -35,7 +41,9 @@ struct netcheck_report {
 	enum probe_answer hairpin;
 	union addr public[PROBE_FAMILIES]; /* AF_UNSPEC: unknown */
 	bool ipv4, ipv6;                   /* there is an address of our own */
-	bool upnp;                         /* allowed */
+	enum netcheck_upnp upnp;
+	union addr router, router_outside; /* AF_UNSPEC: unknown */
+	char upnp_why[ERR_TEXT_BYTES];     /* when it is of no use */
 	struct netcheck_server server[NETCHECK_SERVERS_MAX];
 	size_t n_servers;
 };

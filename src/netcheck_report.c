@@ -24,6 +24,12 @@ static const char *const filterings[] = {
     [PROBE_FILTERING_PORT] = "address and port-dependent",
 };
 
+static const char *const upnps[] = {
+    [NETCHECK_UPNP_OFF] = "off",
+    [NETCHECK_UPNP_NO] = "no",
+    [NETCHECK_UPNP_YES] = "yes",
+};
+
 static bool
 any_works(const struct netcheck_report *r, const char *kind, bool without_udp)
 {
@@ -54,6 +60,15 @@ relay_verdict(FILE *out, const struct netcheck_report *r, bool tcp, const char *
 			whom);
 }
 
+/* What the router maps takes packets from everybody. */
+static void
+upnp_verdict(FILE *out)
+{
+	fputs("The router maps ports (UPnP): direct paths to nearly all parties that "
+	      "have UDP.\n",
+	      out);
+}
+
 void
 netcheck_verdict(FILE *out, const struct netcheck_report *r)
 {
@@ -76,6 +91,10 @@ netcheck_verdict(FILE *out, const struct netcheck_report *r)
 		      out);
 		break;
 	case PROBE_MAPPING_INDEPENDENT:
+		if (r->upnp == NETCHECK_UPNP_YES) {
+			upnp_verdict(out);
+			break;
+		}
 		fputs("Direct paths to most parties.\n", out);
 		/* With less filtering, what such a NAT sends gets in. */
 		if (r->filtering == PROBE_FILTERING_PORT ||
@@ -85,8 +104,12 @@ netcheck_verdict(FILE *out, const struct netcheck_report *r)
 				      "mapping");
 		break;
 	case PROBE_MAPPING_DEPENDENT:
+		if (r->upnp == NETCHECK_UPNP_YES) {
+			upnp_verdict(out);
+			break;
+		}
 		fputs("Direct paths only to parties without a NAT, or whose NAT filters "
-		      "little.\n",
+		      "little; a router with UPnP switched on could do better.\n",
 		      out);
 		relay_verdict(out, r, false, "the others");
 		break;
@@ -136,6 +159,23 @@ text_family(FILE *out, const char *name, bool have, const union addr *public)
 			have ? "an address, but no STUN server answers over it" : "none");
 }
 
+static void
+text_upnp(FILE *out, const struct netcheck_report *r)
+{
+	char outside[ADDR_TEXT_BYTES], host[INET6_ADDRSTRLEN], why[sizeof r->upnp_why];
+
+	fprintf(out, "  %-11s ", "UPnP");
+	if (r->upnp == NETCHECK_UPNP_OFF)
+		fputs("off: upnp = no\n", out);
+	else if (r->upnp == NETCHECK_UPNP_NO)
+		fprintf(out, "no: %s\n",
+			log_clean(why, sizeof why, r->upnp_why, strlen(r->upnp_why)));
+	else
+		fprintf(out, "the router, %s, maps ports; at %s for instance\n",
+			public_text(&r->router, host),
+			addr_format(&r->router_outside, outside));
+}
+
 void
 netcheck_text(FILE *out, const struct netcheck_report *r)
 {
@@ -149,7 +189,7 @@ netcheck_text(FILE *out, const struct netcheck_report *r)
 	fprintf(out, "  %-11s %s\n", "mapping", mappings[r->mapping]);
 	fprintf(out, "  %-11s %s\n", "filtering", filterings[r->filtering]);
 	fprintf(out, "  %-11s %s\n", "hairpin", answers[r->hairpin]);
-	fprintf(out, "  %-11s %s\n", "UPnP", r->upnp ? "allowed" : "off");
+	text_upnp(out, r);
 	for (size_t i = 0; i < r->n_servers; i++)
 		text_server(out, &r->server[i]);
 	putc('\n', out);
@@ -213,10 +253,18 @@ netcheck_json(FILE *out, const struct netcheck_report *r)
 	json_string(out, r->party);
 	fprintf(out,
 		",\n  \"well\": %s,\n  \"udp\": \"%s\",\n  \"mapping\": \"%s\",\n"
-		"  \"filtering\": \"%s\",\n  \"hairpin\": \"%s\",\n  \"upnp\": %s,\n",
+		"  \"filtering\": \"%s\",\n  \"hairpin\": \"%s\",\n  \"upnp\": \"%s\",\n",
 		netcheck_is_well(r) ? "true" : "false", answers[r->udp],
 		mappings[r->mapping], filterings[r->filtering], answers[r->hairpin],
-		r->upnp ? "true" : "false");
+		upnps[r->upnp]);
+	json_public(out, "router", &r->router);
+	json_public(out, "router_outside", &r->router_outside);
+	fputs("  \"upnp_why\": ", out);
+	if (r->upnp == NETCHECK_UPNP_NO)
+		json_string(out, r->upnp_why);
+	else
+		fputs("null", out);
+	fputs(",\n", out);
 	json_public(out, "public_ipv4", &r->public[PROBE_IPV4]);
 	json_public(out, "public_ipv6", &r->public[PROBE_IPV6]);
 	fputs("  \"servers\": [", out);

@@ -70,6 +70,44 @@ addr_is_loopback(const union addr *a)
 	}
 }
 
+/* RFC 6890, 2.2.2: networks whose addresses mean nothing outside. */
+static const struct {
+	uint32_t network;
+	unsigned bits;
+} not_public[] = {
+    {0x00000000, 8},  /* 0.0.0.0: "this network" */
+    {0x0a000000, 8},  /* 10.0.0.0: private */
+    {0x64400000, 10}, /* 100.64.0.0: behind carriers' NATs */
+    {0x7f000000, 8},  /* 127.0.0.0: loopback */
+    {0xa9fe0000, 16}, /* 169.254.0.0: link-local */
+    {0xac100000, 12}, /* 172.16.0.0: private */
+    {0xc0000000, 24}, /* 192.0.0.0: protocols, DS-Lite */
+    {0xc0a80000, 16}, /* 192.168.0.0: private */
+    {0xc6120000, 15}, /* 198.18.0.0: measurements */
+    {0xe0000000, 3},  /* multicast, reserved, broadcast */
+};
+
+bool
+addr_is_public(const union addr *a)
+{
+	uint32_t ip;
+
+	switch (a->sa.sa_family) {
+	case AF_INET:
+		ip = ntohl(a->in.sin_addr.s_addr);
+		for (size_t i = 0; i < sizeof not_public / sizeof *not_public; i++)
+			if (((ip ^ not_public[i].network) >> (32 - not_public[i].bits)) ==
+			    0)
+				return false;
+		return true;
+	case AF_INET6:
+		/* 2000::/3 is all that is given out. */
+		return a->in6.sin6_addr.s6_addr[0] >> 5 == 1;
+	default:
+		return false;
+	}
+}
+
 int
 addr_parse(union addr *a, const char *host, uint16_t port)
 {

@@ -22,6 +22,11 @@ void addr_set_port(union addr *a, uint16_t port);
 bool addr_equal(const union addr *a, const union addr *b);
 bool addr_is_loopback(const union addr *a);
 
+/* Whether it can be somebody's address in the internet: unicast, and not of those that
+ * are for a network's own use (RFC 6890: private, shared, loopback, link-local, ...). The
+ * documentation's addresses count as public. */
+bool addr_is_public(const union addr *a);
+
 /* Fill ${a} from numeric ${host} (no brackets, no names) and ${port}; -1 when it
  * is not an address. */
 int addr_parse(union addr *a, const char *host, uint16_t port);

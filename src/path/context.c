@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "path/context.h"
+#include "path/interfaces.h"
 
 /* The longest that the end of the program waits for TURN servers to be told. */
 #define CLOSING_MAX_MS 1500
@@ -39,6 +40,7 @@ path_context_new(struct event_base *base, struct err *err)
 	ctx->times = (struct path_times){
 	    .gather_ms = 5000,
 	    .answer_ms = 10000,
+	    .map_ms = 2500,
 	    .connect_ms = 30000,
 	};
 	ctx->loop = glib_loop_new(base, err);
@@ -102,6 +104,40 @@ needs_stun(const struct session *s)
 	return false;
 }
 
+struct portmap *
+path_context_portmap(struct path_context *ctx)
+{
+	struct err err;
+
+	if (ctx->portmap == NULL && ctx->local != NULL && ctx->local->upnp) {
+		ctx->portmap = portmap_new(ctx->base, NULL, NULL, &err);
+		if (ctx->portmap == NULL)
+			log_debug("%s", err.text);
+	}
+	return ctx->portmap;
+}
+
+bool
+path_context_believes(const struct path_context *ctx, const union addr *outside)
+{
+	return ctx->probe == NULL || !probe_contradicts(ctx->probe, outside);
+}
+
+/* A router is looked for before the first path needs it, where there may be one. */
+static void
+look_for_router(struct path_context *ctx)
+{
+	union addr a[HOSTS_MAX];
+	size_t n = interfaces_addresses(a, HOSTS_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		if (a[i].sa.sa_family == AF_INET && !addr_is_loopback(&a[i]) &&
+		    !addr_is_public(&a[i])) {
+			path_context_portmap(ctx);
+			return;
+		}
+}
+
 void
 path_context_set(struct path_context *ctx, const struct session *session,
 		 const struct local *local)
@@ -111,6 +147,7 @@ path_context_set(struct path_context *ctx, const struct session *session,
 		return;
 	ctx->session = session;
 	path_context_probe(ctx);
+	look_for_router(ctx);
 }
 
 static gboolean
@@ -129,6 +166,7 @@ path_context_free(struct path_context *ctx)
 
 	if (ctx == NULL)
 		return;
+	portmap_end(ctx->portmap);
 	context = glib_loop_context(ctx->loop);
 	limit = g_timeout_source_new(CLOSING_MAX_MS);
 	g_source_set_callback(limit, give_up, &late, NULL);
@@ -137,6 +175,7 @@ path_context_free(struct path_context *ctx)
 		g_main_context_iteration(context, TRUE);
 	g_source_destroy(limit);
 	g_source_unref(limit);
+	portmap_free(ctx->portmap);
 	glib_loop_free(ctx->loop);
 	shims_free(&ctx->shims);
 	probe_free(ctx->probe);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "path/glib_loop.h"
 #include "path/path.h"
+#include "path/portmap.h"
 #include "path/probe.h"
 #include "path/shims.h"
 #include "path/udp.h"
@@ -25,6 +26,9 @@ struct path_times {
 	 * bundles the other side may still begin with checks of its own, which turn
 	 * the failure into success. */
 	unsigned answer_ms;
+	/* Gathering: a router that has not mapped our ports by then (UPnP) is left out.
+	 * It holds back the word that gathering has ended, and nothing else. */
+	unsigned map_ms;
 	/* From the other side's last bundle to a selected pair. */
 	unsigned connect_ms;
 };
@@ -43,11 +47,19 @@ struct path_context {
 	const struct session *session;
 	struct probe *probe;       /* NULL: STUN servers have not been asked */
 	struct probe *probe_again; /* replaces it when it is done */
+	struct portmap *portmap;   /* NULL: no router has been looked for */
 	struct shims shims;
 	struct log_gate lookup_gate; /* of the line about names that are not found */
 };
 
 /* Ask the STUN servers, again when what they said is old. */
 void path_context_probe(struct path_context *ctx);
+
+/* Who maps ports; NULL when that is not wanted, or not possible. */
+struct portmap *path_context_portmap(struct path_context *ctx);
+
+/* Whether a router that calls ${outside} its address is to be believed: not when every
+ * STUN server that has answered sees us at another one. */
+bool path_context_believes(const struct path_context *ctx, const union addr *outside);
 
 #endif

@@ -207,12 +207,11 @@ start(struct ice *ice, const struct path_config *cfg, struct err *err)
 					 NICE_AGENT_OPTION_REGULAR_NOMINATION |
 					     NICE_AGENT_OPTION_ICE_TRICKLE);
 	/* Keep-alives with an answer would fail the path after 50 s without one; QUIC
-	 * does this better. ICE-TCP loses messages in libnice 0.1.21. */
+	 * does this better. ICE-TCP loses messages in libnice 0.1.21. Its UPnP takes a
+	 * thread for each agent and listens to the whole LAN: see portmap.h. */
 	g_object_set(ice->agent, "controlling-mode", (gboolean)cfg->controlling,
-		     "ice-tcp", FALSE, "upnp",
-		     (gboolean)(cfg->upnp && cfg->policy != PATH_RELAY),
-		     "keepalive-conncheck", FALSE, "force-relay",
-		     (gboolean)(cfg->policy == PATH_RELAY), NULL);
+		     "ice-tcp", FALSE, "upnp", FALSE, "keepalive-conncheck", FALSE,
+		     "force-relay", (gboolean)(cfg->policy == PATH_RELAY), NULL);
 	ice->stream = nice_agent_add_stream(ice->agent, 1);
 	ice->servers = (struct servers){
 	    .ctx = ice->ctx,

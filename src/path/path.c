@@ -11,6 +11,7 @@
 #include "path/context.h"
 #include "path/ice.h"
 #include "path/interfaces.h"
+#include "path/mapped.h"
 #include "path/pulse.h"
 #include "path/remote.h"
 #include "path/udp.h"
@@ -24,6 +25,7 @@ struct path {
 	void *arg;
 	enum path_policy policy;
 	size_t n_turn; /* TURN servers that are asked */
+	uint64_t started_ns;
 	struct ice *ice;
 	const struct carrier *carrier;
 	void *carrier_self;
@@ -38,6 +40,10 @@ struct path {
 	uint64_t gather_by_ns;
 	uint64_t bundle_ns; /* when to show what has come since the last bundle */
 	size_t n_bundles;   /* but for the last */
+
+	struct mapped mapped;
+	bool gathered;      /* but for what the router maps, which is waited for */
+	uint64_t map_by_ns; /* until then */
 
 	struct remote remote;
 
@@ -85,6 +91,7 @@ set_timer(struct path *p)
 		when_ns = MIN(p->gather_by_ns, p->answer_by_ns);
 		when_ns = MIN(when_ns, p->connect_by_ns);
 		when_ns = MIN(when_ns, p->bundle_ns);
+		when_ns = MIN(when_ns, p->map_by_ns);
 	}
 	if (when_ns == CLOCK_NEVER) {
 		event_del(p->timer);
@@ -129,7 +136,9 @@ fill_bundle(struct path *p, struct path_bundle *bundle)
 	bundle->n = 0;
 	strcpy(bundle->ufrag, ice_ufrag(p->ice));
 	strcpy(bundle->pwd, ice_pwd(p->ice));
-	n = ice_local(p->ice, now, 2 * PATH_CANDIDATES_MAX);
+	n = ice_local(p->ice, now, 2 * PATH_CANDIDATES_MAX - MAPPED_MAX);
+	memcpy(&now[n], p->mapped.candidate, p->mapped.n * sizeof *now);
+	n += p->mapped.n;
 	for (i = 0; i < n && p->n_local < PATH_CANDIDATES_MAX; i++) {
 		/* libnice keeps the sockets of a forced relay in its list. */
 		if ((p->policy == PATH_RELAY && now[i].type != PATH_RELAYED) ||
@@ -173,6 +182,7 @@ send_bundle(struct path *p, bool last)
 		p->local_last = true;
 		p->gather_by_ns = CLOCK_NEVER;
 		p->bundle_ns = CLOCK_NEVER;
+		p->map_by_ns = CLOCK_NEVER;
 		look_at_failure(p);
 	}
 	if (last && p->n_local == 0)
@@ -229,7 +239,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (now_ns >= p->gather_by_ns) {
+	if (now_ns >= p->gather_by_ns || now_ns >= p->map_by_ns) {
 		send_bundle(p, true);
 	} else if (now_ns >= p->bundle_ns) {
 		p->bundle_ns = CLOCK_NEVER;
@@ -255,6 +265,46 @@ on_candidate(struct path *p)
 	p->bundle_ns =
 	    clock_now_ns() + wait_ms[p->n_bundles > 0 ? p->n_bundles - 1 : 0] * NS_PER_MS;
 	set_timer(p);
+}
+
+/* Nothing is to come any more but what the router may map. The last thing its callers
+ * do. */
+static void
+end_gathering(struct path *p)
+{
+	p->gathered = true;
+	if (p->mapped.n_open == 0) {
+		send_bundle(p, true);
+		return;
+	}
+	if (!p->local_last)
+		p->map_by_ns = p->started_ns + p->ctx->times.map_ms * NS_PER_MS;
+	on_candidate(p);
+	set_timer(p);
+}
+
+static void
+on_mapped(void *arg)
+{
+	struct path *p = arg;
+
+	if (p->failed)
+		return;
+	if (p->gathered && p->mapped.n_open == 0)
+		send_bundle(p, true);
+	else if (p->mapped.n > 0)
+		on_candidate(p);
+}
+
+static void
+on_started(struct path *p)
+{
+	struct candidate host[PATH_CANDIDATES_MAX];
+	size_t n = ice_local(p->ice, host, PATH_CANDIDATES_MAX);
+
+	if (p->policy != PATH_RELAY)
+		mapped_start(&p->mapped, p->ctx, host, n, on_mapped, p);
+	send_bundle(p, false);
 }
 
 static void
@@ -323,10 +373,10 @@ on_news(void *arg, enum ice_news news)
 		return;
 	switch (news) {
 	case ICE_GATHERED:
-		send_bundle(p, true);
+		end_gathering(p);
 		break;
 	case ICE_STARTED:
-		send_bundle(p, false);
+		on_started(p);
 		break;
 	case ICE_SELECTED:
 		on_selected(p);
@@ -414,7 +464,9 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	p->bundle_ns = CLOCK_NEVER;
-	p->gather_by_ns = clock_now_ns() + ctx->times.gather_ms * NS_PER_MS;
+	p->map_by_ns = CLOCK_NEVER;
+	p->started_ns = clock_now_ns();
+	p->gather_by_ns = p->started_ns + ctx->times.gather_ms * NS_PER_MS;
 	p->timer = evtimer_new(ctx->base, on_timer, p);
 	if (p->timer == NULL) {
 		err_set(err, "out of memory");
@@ -439,6 +491,7 @@ path_free(struct path *p)
 {
 	if (p == NULL)
 		return;
+	mapped_stop(&p->mapped);
 	udp_free(p->udp);
 	ice_free(p->ice);
 	event_free(p->timer);

@@ -26,12 +26,14 @@ struct path_context;
 
 struct path_context *path_context_new(struct event_base *base, struct err *err);
 /* What holds for all paths: the HTTP proxy for TURN over TCP and TLS, and the CAs of
- * turns: servers. Asks the session's STUN servers, so that paths use one that answers.
+ * turns: servers; whether the router is asked for ports. Asks the session's STUN servers,
+ * so that paths use one that answers, and looks for the router.
  * Before the first path; both must outlive the context. */
 void path_context_set(struct path_context *ctx, const struct session *session,
 		      const struct local *local);
 
-/* After every path of it has been freed. Runs GLib until nothing of theirs is left. */
+/* After every path of it has been freed. Takes a second or so at most: relayed addresses
+ * and the router's ports are given back. */
 void path_context_free(struct path_context *ctx);
 
 #define PATH_CANDIDATES_MAX 25  /* of each side, in all bundles; libnice takes no more */
@@ -44,7 +46,6 @@ struct path_config {
 	const struct session *session; /* for stun and turn servers; must outlive it */
 	const char *turn_user;         /* NULL: the turn servers are not used */
 	const char *turn_password;
-	bool upnp; /* ask for port mappings; costs a thread for each path */
 };
 
 /* One bundle of local candidates for the other side. */

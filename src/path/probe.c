@@ -508,6 +508,22 @@ probe_free(struct probe *p)
 	free(p);
 }
 
+bool
+probe_contradicts(const struct probe *p, const union addr *outside)
+{
+	enum probe_family f = family_of(outside);
+	bool any = false;
+
+	for (size_t i = 0; i < p->n_servers; i++) {
+		if (!p->server[i].answered[f])
+			continue;
+		if (same_host(&p->server[i].mapped[f], outside))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
 uint64_t
 probe_started_ns(const struct probe *p)
 {

@@ -75,6 +75,10 @@ void probe_free(struct probe *p);
 /* As far as is known now; valid until the event loop goes on. */
 void probe_get(const struct probe *p, struct probe_result *out);
 
+/* Whether STUN servers have answered over ${outside}'s family, and every one of them sees
+ * us at another address (ports do not matter): then it is not ours. */
+bool probe_contradicts(const struct probe *p, const union addr *outside);
+
 /* When it was started. */
 uint64_t probe_started_ns(const struct probe *p);
 

@@ -76,6 +76,7 @@ local_new(const char *file, struct err *err)
 	}
 	l->base_port = LOCAL_BASE_PORT;
 	l->mpyc_guard = true;
+	l->upnp = true;
 	l->fast_path = true;
 	l->outage_limit_s = LOCAL_OUTAGE_LIMIT_S;
 	return l;

@@ -46,7 +46,7 @@ struct local {
 	union addr listen; /* mailbox served from this proxy; AF_UNSPEC: none */
 	union addr socks5; /* always on loopback; AF_UNSPEC: none */
 	bool mpyc_guard;
-	bool upnp;
+	bool upnp; /* the router may be asked for ports */
 	bool fast_path; /* a UDP socket of our own beside libnice's */
 	unsigned outage_limit_s;
 	char *turn_user; /* NULL: none */

@@ -118,7 +118,6 @@ begin(struct generations *g, uint32_t number, bool direct)
 	    .controlling = g->client,
 	    .policy = direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g),
 	    .session = s,
-	    .upnp = g->cfg.local->upnp,
 	};
 	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
 	struct err err;

@@ -113,7 +113,7 @@ class Cell:
             local.touch(mode=0o600)
             local.write_text(
                 f'[local]\nidentity = {identity}\nbase-port = {BASE_PORT + 2 * self.number}\n'
-                f'upnp = yes\nturn-user = {self.lab.user}\nturn-password = {self.lab.password}\n'
+                f'turn-user = {self.lab.user}\nturn-password = {self.lab.password}\n'
                 f'turn-ca = {self.lab.turn_ca}\n'
                 + (f'proxy = {self.lab.proxy}\n' if kind == 'proxy-only' else 'proxy = none\n'))
         (self.dir / 'session.ini').write_text(session)

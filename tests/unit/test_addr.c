@@ -110,6 +110,60 @@ parses_plain_numbers_only(void **state)
 	assert_int_equal(number_parse(&n, "7", 8, 9), -1);
 }
 
+static void
+knows_public_addresses(void **state)
+{
+	static const char *const public[] = {
+	    "1.1.1.1",        "9.255.255.255",   "11.0.0.0",        "100.63.255.255",
+	    "100.128.0.0",    "126.255.255.255", "128.0.0.0",       "172.15.255.255",
+	    "172.32.0.0",     "192.0.1.0",       "192.167.255.255", "192.169.0.0",
+	    "198.17.255.255", "198.20.0.0",      "203.0.113.1",     "223.255.255.255",
+	    "2001:db8::1",    "3fff::1",
+	};
+	static const char *const others[] = {
+	    "0.0.0.0",
+	    "0.255.255.255",
+	    "10.0.0.0",
+	    "10.255.255.255",
+	    "100.64.0.0",
+	    "100.127.255.255",
+	    "127.0.0.1",
+	    "127.255.255.255",
+	    "169.254.0.1",
+	    "172.16.0.0",
+	    "172.31.255.255",
+	    "192.0.0.1",
+	    "192.168.0.0",
+	    "192.168.255.255",
+	    "198.18.0.0",
+	    "198.19.255.255",
+	    "224.0.0.1",
+	    "239.255.255.250",
+	    "240.0.0.1",
+	    "255.255.255.255",
+	    "::",
+	    "::1",
+	    "::ffff:1.1.1.1",
+	    "fe80::1",
+	    "fd00::1",
+	    "ff02::1",
+	    "64:ff9b::1.1.1.1",
+	};
+	union addr a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof public / sizeof *public; i++) {
+		assert_int_equal(addr_parse(&a, public[i], 1), 0);
+		assert_true(addr_is_public(&a));
+	}
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		assert_int_equal(addr_parse(&a, others[i], 1), 0);
+		assert_false(addr_is_public(&a));
+	}
+	memset(&a, 0, sizeof a);
+	assert_false(addr_is_public(&a));
+}
+
 int
 main(void)
 {
@@ -118,6 +172,7 @@ main(void)
 	    cmocka_unit_test(refuses_names_and_brackets),
 	    cmocka_unit_test(compares_family_address_and_port),
 	    cmocka_unit_test(knows_loopback),
+	    cmocka_unit_test(knows_public_addresses),
 	    cmocka_unit_test(takes_sockaddrs_of_full_length),
 	    cmocka_unit_test(parses_plain_numbers_only),
 	};

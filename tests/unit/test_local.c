@@ -104,7 +104,7 @@ defaults_are_safe(void **state)
 	(void)state;
 	assert_int_equal(l->base_port, 11365);
 	assert_true(l->mpyc_guard);
-	assert_false(l->upnp);
+	assert_true(l->upnp);
 	assert_true(l->fast_path);
 	assert_int_equal(l->listen.sa.sa_family, AF_UNSPEC);
 	assert_int_equal(l->socks5.sa.sa_family, AF_UNSPEC);
@@ -391,7 +391,7 @@ sample_is_valid(void **state)
 	/* Those that show a default show the right one. */
 	assert_int_equal(l->base_port, LOCAL_BASE_PORT);
 	assert_true(l->mpyc_guard);
-	assert_false(l->upnp);
+	assert_true(l->upnp);
 	assert_int_equal(l->outage_limit_s, LOCAL_OUTAGE_LIMIT_S);
 	local_free(l);
 }
