@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,6 +26,11 @@
 #define FLAGS_LOG_MAX 800
 
 #define SIGNALS_MAX 3
+
+/* What the busiest moment needs for buffers is kept for the next one: glibc would give
+ * all beyond 128 KiB back to the kernel after every batch of a bulk stream, and page
+ * faults would then take most of the time. */
+#define KEPT_BYTES (2 * 1024 * 1024)
 
 struct serve {
 	struct setup *setup;
@@ -197,6 +203,9 @@ serve_set_limits(void)
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	signal(SIGPIPE, SIG_IGN);
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+#endif
 }
 
 static void

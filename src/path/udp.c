@@ -15,9 +15,9 @@
 #define TRAIN_SEGMENTS 64
 #define TRAIN_BYTES    65000
 
-/* Trains read at once, and how often before others have their turn. */
+/* Trains read at once. Then what they bring goes on its way, and is acknowledged, before
+ * more is read: several times as much would have left the processor's cache by then. */
 #define BATCH       4
-#define TURN        8
 #define TRAIN_SPACE 65536
 
 /* As for the agent's sockets: a burst of a full congestion window must survive until
@@ -109,16 +109,19 @@ segment_of(struct msghdr *m, size_t len)
 	return len;
 }
 
-/* Read up to BATCH trains. Returns their number, -1 when ${u} is gone. */
-static int
-receive(struct udp *u)
+/* Read up to BATCH trains. */
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
 {
+	struct udp *u = arg;
 	struct mmsghdr msg[BATCH];
 	struct iovec iov[BATCH];
 	union control control[BATCH];
 	union addr from[BATCH];
 	int n;
 
+	(void)fd;
+	(void)what;
 	memset(msg, 0, sizeof msg);
 	memset(from, 0, sizeof from);
 	for (int i = 0; i < BATCH; i++) {
@@ -131,6 +134,7 @@ receive(struct udp *u)
 		msg[i].msg_hdr.msg_control = &control[i];
 		msg[i].msg_hdr.msg_controllen = sizeof control[i];
 	}
+	/* An error is that of an earlier datagram of ours, and is gone now. */
 	n = recvmmsg(u->fd, msg, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
 		size_t len = msg[i].msg_len;
@@ -140,22 +144,8 @@ receive(struct udp *u)
 			continue;
 		if (!deliver(u, u->scratch->train[i], len,
 			     segment_of(&msg[i].msg_hdr, len)))
-			return -1;
+			return;
 	}
-	/* An error is that of an earlier datagram of ours, and is gone now. */
-	return n < 0 && errno != EAGAIN ? 0 : n;
-}
-
-static void
-on_readable(evutil_socket_t fd, short what, void *arg)
-{
-	struct udp *u = arg;
-	int turn = 0;
-
-	(void)fd;
-	(void)what;
-	while (turn++ < TURN && receive(u) == BATCH)
-		continue;
 }
 
 static void

@@ -26,6 +26,8 @@ struct quic_stream;
 #define QUIC_WINDOW_MAX            (16 * 1024 * 1024) /* per connection, all streams */
 #define QUIC_RECEIVED_MAX          (32 * 1024 * 1024) /* see stream_data() */
 #define QUIC_SEND_BUFFER_MAX       (8 * 1024 * 1024)  /* per stream, unacknowledged too */
+#define QUIC_UNSENT_MAX            (512 * 1024)       /* per stream, of that: what would only
+							 grow old in memory */
 #define QUIC_BUFFERED_MAX          (64 * 1024 * 1024) /* all send buffers; beyond it a
 							 stream has 16 KiB only */
 #define QUIC_STREAMS_MAX           4096               /* open at once, of each side */
@@ -170,10 +172,12 @@ uint64_t quic_last_received_ns(const struct quic *q);
 /* NULL when the connection is not established, or the peer allows no more now. */
 struct quic_stream *quic_stream_open(struct quic *q, void *sarg);
 
-/* Room to put up to ${want} bytes of the stream's data without a copy: up to 2 areas
- * in ${iov}; returns their number, 0 when the send buffer is full (stream_writable()
+/* Room to put up to ${want} bytes of the stream's data without a copy; returns the
+ * number of areas in ${iov}, 0 when the send buffer is full (stream_writable()
  * follows). */
-int quic_stream_reserve(struct quic_stream *s, size_t want, struct iovec iov[2]);
+#define QUIC_STREAM_AREAS 5
+int quic_stream_reserve(struct quic_stream *s, size_t want,
+			struct iovec iov[QUIC_STREAM_AREAS]);
 /* The first ${len} reserved bytes are filled, before any other call on the connection.
  * Sent by the next quic_flush(). */
 void quic_stream_commit(struct quic_stream *s, size_t len);

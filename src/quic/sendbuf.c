@@ -57,6 +57,17 @@ sendbuf_init(struct sendbuf *b, struct sendbuf_pool *pool)
 	b->pool = pool;
 }
 
+static void
+put_spare(struct sendbuf *b)
+{
+	struct sendbuf_chunk *c;
+
+	while ((c = b->spare) != NULL) {
+		b->spare = c->next;
+		chunk_put(b->pool, c);
+	}
+}
+
 void
 sendbuf_clear(struct sendbuf *b)
 {
@@ -66,15 +77,15 @@ sendbuf_clear(struct sendbuf *b)
 		b->head = c->next;
 		chunk_put(b->pool, c);
 	}
-	if (b->spare != NULL)
-		chunk_put(b->pool, b->spare);
+	put_spare(b);
 	sendbuf_init(b, b->pool);
 }
 
 int
-sendbuf_reserve(struct sendbuf *b, size_t want, struct iovec iov[2])
+sendbuf_reserve(struct sendbuf *b, size_t want, struct iovec iov[SENDBUF_AREAS])
 {
 	size_t room = b->tail != NULL ? SENDBUF_CHUNK_BYTES - b->tail->len : 0;
+	struct sendbuf_chunk **c = &b->spare;
 	int n = 0;
 
 	if (want == 0)
@@ -84,13 +95,13 @@ sendbuf_reserve(struct sendbuf *b, size_t want, struct iovec iov[2])
 		iov[n].iov_len = want < room ? want : room;
 		want -= iov[n++].iov_len;
 	}
-	if (want > 0 && b->spare == NULL)
-		b->spare = chunk_get(b->pool);
-	if (want > 0 && b->spare != NULL) {
-		iov[n].iov_base = b->spare->data;
+	for (; want > 0 && n < SENDBUF_AREAS; c = &(*c)->next) {
+		if (*c == NULL && (*c = chunk_get(b->pool)) == NULL)
+			break;
+		iov[n].iov_base = (*c)->data;
 		iov[n].iov_len =
 		    want < SENDBUF_CHUNK_BYTES ? want : (size_t)SENDBUF_CHUNK_BYTES;
-		n++;
+		want -= iov[n++].iov_len;
 	}
 	return n;
 }
@@ -112,25 +123,25 @@ void
 sendbuf_commit(struct sendbuf *b, size_t len)
 {
 	size_t room = b->tail != NULL ? SENDBUF_CHUNK_BYTES - b->tail->len : 0;
-	size_t first = len < room ? len : room;
+	size_t n = len < room ? len : room;
+	struct sendbuf_chunk *c;
 
-	if (first > 0)
-		grow_tail(b, first);
-	len -= first;
-	if (len > 0) {
-		assert(b->spare != NULL && len <= SENDBUF_CHUNK_BYTES);
+	if (n > 0)
+		grow_tail(b, n);
+	while ((len -= n) > 0) {
+		c = b->spare;
+		assert(c != NULL);
+		b->spare = c->next;
+		c->next = NULL;
 		if (b->tail != NULL)
-			b->tail->next = b->spare;
+			b->tail->next = c;
 		else
-			b->head = b->spare;
-		b->tail = b->spare;
-		b->spare = NULL;
-		grow_tail(b, len);
+			b->head = c;
+		b->tail = c;
+		n = len < SENDBUF_CHUNK_BYTES ? len : (size_t)SENDBUF_CHUNK_BYTES;
+		grow_tail(b, n);
 	}
-	if (b->spare != NULL) {
-		chunk_put(b->pool, b->spare);
-		b->spare = NULL;
-	}
+	put_spare(b);
 }
 
 int

@@ -17,7 +17,10 @@
 
 /* Chunks to spare, shared by the streams of a connection, so that small messages do
  * not cost an allocation each. */
-#define SENDBUF_POOL_CHUNKS 4
+#define SENDBUF_POOL_CHUNKS 8
+
+/* Areas of one reservation: the rest of the last chunk, and whole ones. */
+#define SENDBUF_AREAS 5
 
 struct sendbuf_chunk;
 
@@ -33,7 +36,7 @@ struct sendbuf {
 	struct sendbuf_chunk *head;   /* oldest unacknowledged byte */
 	struct sendbuf_chunk *tail;   /* newest byte */
 	struct sendbuf_chunk *cursor; /* first unsent byte; NULL when there is none */
-	struct sendbuf_chunk *spare;  /* reserved behind tail, nothing in it yet */
+	struct sendbuf_chunk *spare;  /* reserved behind tail, nothing in them yet */
 	size_t head_offset;
 	size_t cursor_offset;
 	size_t len; /* unacknowledged, sent or not */
@@ -43,9 +46,9 @@ struct sendbuf {
 void sendbuf_init(struct sendbuf *b, struct sendbuf_pool *pool);
 void sendbuf_clear(struct sendbuf *b);
 
-/* Room for up to ${want} bytes behind what is there: up to 2 areas, of at most
- * SENDBUF_CHUNK_BYTES each. Returns their number; 0 when memory is short. */
-int sendbuf_reserve(struct sendbuf *b, size_t want, struct iovec iov[2]);
+/* Room for up to ${want} bytes behind what is there, in areas of at most
+ * SENDBUF_CHUNK_BYTES. Returns their number; 0 when memory is short. */
+int sendbuf_reserve(struct sendbuf *b, size_t want, struct iovec iov[SENDBUF_AREAS]);
 
 /* The first ${len} bytes of the last reservation are filled; the rest is released. */
 void sendbuf_commit(struct sendbuf *b, size_t len);

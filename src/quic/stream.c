@@ -116,8 +116,11 @@ static size_t
 room(const struct quic_stream *s)
 {
 	size_t limit = send_limit(s);
+	size_t left = s->out.len < limit ? limit - s->out.len : 0;
+	size_t unsent =
+	    s->out.unsent < QUIC_UNSENT_MAX ? QUIC_UNSENT_MAX - s->out.unsent : 0;
 
-	return s->out.len < limit ? limit - s->out.len : 0;
+	return left < unsent ? left : unsent;
 }
 
 bool
@@ -152,8 +155,11 @@ quic_stream_open(struct quic *q, void *sarg)
 	return s;
 }
 
+static_assert(QUIC_STREAM_AREAS == SENDBUF_AREAS, "one for the other");
+
 int
-quic_stream_reserve(struct quic_stream *s, size_t want, struct iovec iov[2])
+quic_stream_reserve(struct quic_stream *s, size_t want,
+		    struct iovec iov[QUIC_STREAM_AREAS])
 {
 	size_t limit = room(s);
 	int n;
@@ -179,7 +185,7 @@ int
 quic_stream_write(struct quic_stream *s, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	size_t n;
 	int i, cnt;
 
@@ -270,6 +276,8 @@ quic_stream_taken(struct quic_stream *s, size_t len, bool fin)
 		s->fin_alone = len == 0;
 	}
 	quic_stream_update(s);
+	if (s->want_room && quic_stream_has_room(s))
+		quic_list_add(QUIC_LIST_NOTIFY, s);
 }
 
 void

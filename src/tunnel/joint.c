@@ -204,7 +204,7 @@ static void
 send_held(struct joint *j)
 {
 	struct evbuffer_ptr at;
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	int n;
 
 	/* Until all is taken or there is no room: only then writable() follows. */
@@ -234,7 +234,7 @@ send_held(struct joint *j)
 static ssize_t
 read_through(struct joint *j, size_t want)
 {
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	size_t room = 0;
 	ssize_t n;
 	int error;

@@ -107,7 +107,7 @@ on_ended(void *arg, const struct quic_end *end)
 static void
 pump(struct end *e)
 {
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	size_t n;
 	int cnt;
 

@@ -128,7 +128,7 @@ static void
 answer(struct exchange *x)
 {
 	struct probe *p = x->p;
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	size_t n;
 
 	while (x->sent < p->body_len &&

@@ -17,7 +17,7 @@ pattern(bool opener, uint64_t offset)
 void
 rig_pump(struct flow *f)
 {
-	struct iovec iov[2];
+	struct iovec iov[QUIC_STREAM_AREAS];
 	size_t n;
 	int cnt;
 
