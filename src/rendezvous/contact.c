@@ -8,7 +8,9 @@
  *   confirmed   nothing but messages and their acknowledgements
  *   challenge   besides met or confirmed: a newcomer has proved that it is live, and
  *               the life we know has two seconds to do the same
- *   refused     the peer took us for a second copy; the end
+ *
+ * A peer that takes us for a second copy refuses us: then we are strangers for a while,
+ * and try again. Whether we are one is settled elsewhere (twin.h).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 #include "base/clock.h"
 #include "rendezvous/contact.h"
 #include "rendezvous/envelope.h"
+#include "rendezvous/gate.h"
 #include "rendezvous/lives.h"
 #include "rendezvous/outbox.h"
 #include "rendezvous/window.h"
@@ -51,8 +54,10 @@ enum {
 /* What was under way on its path when it died is no sign of life. */
 #define CHALLENGE_GRACE_NS (500 * NS_PER_MS)
 
-/* A refused life is told so again, and not challenged again, for this long. */
-#define REFUSAL_NS (10 * NS_PER_S)
+/* A refused life is told so again, and not challenged again, for this long; and it is
+ * silent for longer. */
+#define REFUSAL_NS    (4 * NS_PER_S)
+#define SILENT_FOR_NS (REFUSAL_NS + NS_PER_S)
 
 /* How often messages that anybody can replay make us send one: those from before our
  * start or from other lives of the peer, and those of its current life. */
@@ -80,7 +85,6 @@ struct contact {
 	uint8_t peer_roster[ENVELOPE_ROSTER_BYTES]; /* of the life we know */
 	bool differs;                               /* as last told */
 	bool online;
-	bool refused;
 
 	bool met;
 	bool confirmed;
@@ -98,19 +102,6 @@ struct contact {
 
 	uint64_t old_reply_ns, life_reply_ns; /* see gate_pass() */
 };
-
-/* Lets ${burst} pass at once and one more ${every_ns}. ${*full_ns} is when all of the
- * burst will be free again. */
-static bool
-gate_pass(uint64_t *full_ns, unsigned burst, uint64_t every_ns, uint64_t now_ns)
-{
-	if (*full_ns < now_ns)
-		*full_ns = now_ns;
-	if (*full_ns - now_ns > (burst - 1) * every_ns)
-		return false;
-	*full_ns += every_ns;
-	return true;
-}
 
 static bool
 may_answer_old(struct contact *c, uint64_t now_ns)
@@ -233,6 +224,18 @@ adopt(struct contact *c, const struct incarnation *x, const uint8_t *roster,
 	memcpy(c->peer_roster, roster, sizeof c->peer_roster);
 	c->differs = false;
 	compare_rosters(c);
+}
+
+/* The peer is no life that we know. */
+static void
+part(struct contact *c)
+{
+	lives_bury(&c->others, &c->life);
+	c->challenges_void = c->challenges;
+	outbox_clear(&c->outbox);
+	c->met = false;
+	c->confirmed = false;
+	memset(&c->last_hello, 0, sizeof c->last_hello);
 }
 
 static void
@@ -370,6 +373,19 @@ receive_ordinary(struct contact *c, const struct envelope *m, bool echo, uint64_
 	receive_from_life(c, m, now_ns);
 }
 
+/* The peer talks to another process of ours, or says so. Perhaps it does not any more
+ * when we ask again. */
+static void
+receive_refused(struct contact *c, uint64_t now_ns)
+{
+	if (c->met)
+		part(c);
+	challenge_end(c);
+	c->hellos = HELLOS_UNTIL_SLOW;
+	c->hello_ns = now_ns + SILENT_FOR_NS;
+	c->cb.refused(c->arg);
+}
+
 static void
 receive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 {
@@ -385,10 +401,8 @@ receive(struct contact *c, const struct envelope *m, uint64_t now_ns)
 			receive_alive(c, m, now_ns);
 		break;
 	case TYPE_REFUSED:
-		if (echo) {
-			c->refused = true;
-			c->cb.refused(c->arg);
-		}
+		if (echo)
+			receive_refused(c, now_ns);
 		break;
 	default:
 		/* Types above TYPE_REFUSED are of a later version. */
@@ -407,8 +421,7 @@ contact_receive(struct contact *c, const uint8_t *sealed, size_t len, uint64_t n
 
 	if (envelope_open(c->pair, sealed, len, plain, &m, err) != 0)
 		return -1;
-	if (!c->refused)
-		receive(c, &m, now_ns);
+	receive(c, &m, now_ns);
 	OPENSSL_cleanse(plain, sizeof plain);
 	return 0;
 }
@@ -456,8 +469,6 @@ contact_free(struct contact *c)
 void
 contact_online(struct contact *c, uint64_t now_ns)
 {
-	if (c->refused)
-		return;
 	c->online = true;
 	/* Even when confirmed: the peer may have started anew while we were away. */
 	hello_send(c);
@@ -503,12 +514,7 @@ contact_forget(struct contact *c, uint64_t now_ns)
 	if (!c->met)
 		return;
 	c->life.ended = true;
-	lives_bury(&c->others, &c->life);
-	c->challenges_void = c->challenges;
-	outbox_clear(&c->outbox);
-	c->met = false;
-	c->confirmed = false;
-	memset(&c->last_hello, 0, sizeof c->last_hello);
+	part(c);
 	/* A newcomer that waits for this is met by the next tick; another one says
 	 * hello by itself when it starts. */
 	c->challenge.next_ns = now_ns;
@@ -521,7 +527,7 @@ contact_expiry(const struct contact *c)
 {
 	uint64_t first = CLOCK_NEVER;
 
-	if (!c->online || c->refused)
+	if (!c->online)
 		return CLOCK_NEVER;
 	if (c->met)
 		first = outbox_expiry(&c->outbox);
@@ -535,7 +541,7 @@ contact_expiry(const struct contact *c)
 void
 contact_tick(struct contact *c, uint64_t now_ns)
 {
-	if (!c->online || c->refused)
+	if (!c->online)
 		return;
 	if (c->challenge.running && c->challenge.next_ns <= now_ns)
 		challenge_step(c, now_ns);
@@ -560,5 +566,5 @@ contact_set_roster(struct contact *c, const uint8_t *digest)
 bool
 contact_is_met(const struct contact *c)
 {
-	return c->met && !c->refused;
+	return c->met;
 }

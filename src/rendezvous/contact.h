@@ -54,8 +54,8 @@ struct contact_callbacks {
 	 * second until that is decided; the first time ${since_ns} still lies ahead,
 	 * which is the occasion to send something that the path must answer. */
 	bool (*heard)(void *arg, uint64_t since_ns);
-	/* The peer told us that another live process uses our identity: we are the
-	 * second copy. */
+	/* The peer says that another live process uses our identity, and talks to that
+	 * one. It is a stranger from now on, who is asked again after a while. */
 	void (*refused)(void *arg);
 	/* The peer's session.ini differs from ours: told when a life is met, and
 	 * whenever it comes to be so. */

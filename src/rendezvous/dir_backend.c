@@ -36,7 +36,9 @@
 #define SCAN_ENTRIES_MAX  1024 /* looked at in one go */
 #define SCAN_MESSAGES_MAX 64   /* taken in one go */
 #define KEEP_MAX          8    /* my messages that may wait in one box */
-#define AGE_MAX_S         3600 /* clocks differ and synchronising takes time */
+/* What nobody will take any more. Not a matter of safety, and the clocks of those who
+ * share a folder may differ by a day or two. */
+#define AGE_MAX_S (7 * 24 * 3600)
 
 #define HASH_TEXT 32 /* hex digits, 128 bits */
 #define BOX_NAME  (sizeof "box-" + HASH_TEXT)
@@ -57,6 +59,9 @@ struct dir {
 	struct event *notified; /* NULL: no inotify */
 	int inotify;
 	struct log_gate log_not_taken;
+	/* The newest in my own box that I wrote: for other processes of my party. */
+	char own[KEEP_MAX][MSG_NAME];
+	size_t n_own;      /* so far */
 	DIR *scan;         /* under way when the last one left something */
 	bool busy, closed; /* dir_close() inside a report leaves the rest to us */
 };
@@ -218,6 +223,15 @@ begin_scan(struct dir *d, struct err *err)
 	return 0;
 }
 
+static bool
+is_own(const struct dir *d, const char *name)
+{
+	for (size_t i = 0; i < KEEP_MAX; i++)
+		if (strcmp(d->own[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* One portion of the box. Returns whether more is left. */
 static bool
 scan_some(struct dir *d)
@@ -235,7 +249,7 @@ scan_some(struct dir *d)
 		}
 		if (is_message_name(e->d_name, PREFIX_WRITING))
 			remove_stale(dirfd(d->scan), e->d_name);
-		if (!is_message_name(e->d_name, PREFIX_READY))
+		if (!is_message_name(e->d_name, PREFIX_READY) || is_own(d, e->d_name))
 			continue;
 		len = take(d, dirfd(d->scan), e->d_name, msg);
 		if (len == 0)
@@ -350,7 +364,7 @@ static int
 dir_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 {
 	char name[MSG_NAME], writing[MSG_NAME], box_text[BOX_NAME];
-	const struct dir *d = impl;
+	struct dir *d = impl;
 	struct timespec now;
 	uint64_t random;
 	struct stat st;
@@ -376,6 +390,8 @@ dir_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 	if (fstat(box, &st) != 0 || fchmod(fd, st.st_mode & 0666) != 0)
 		log_debug("rendezvous=dir:%s cannot set a mode: %s", d->path,
 			  strerror(errno));
+	if (strcmp(box_text, d->box) == 0)
+		memcpy(d->own[d->n_own++ % KEEP_MAX], name, sizeof name);
 	if (write_all(fd, msg, len) != 0 || renameat(box, writing, box, name) != 0)
 		goto err2;
 	close(fd);

@@ -34,6 +34,7 @@ struct link {
 	void *arg;
 	const char *name; /* the peer's */
 	bool client;
+	bool refused; /* since it was met last */
 	struct generations *paths;
 	/* At most two connections: the one in use, on the active path, and one whose
 	 * handshake is under way on the next, to replace it. */
@@ -507,6 +508,9 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 static void
 on_met(void *arg, bool replaced)
 {
+	struct link *l = arg;
+
+	l->refused = false;
 	if (replaced)
 		drop_current(arg, QUIC_CODE_REPLACED,
 			     "the party's proxy was started again");
@@ -545,7 +549,10 @@ on_refused(void *arg)
 {
 	struct link *l = arg;
 
-	l->cb.second_copy(l->arg);
+	l->refused = true;
+	snprintf(l->last_error, sizeof l->last_error,
+		 "it says that another mpcproxy runs with our identity");
+	l->cb.refused(l->arg);
 }
 
 static void
@@ -724,6 +731,7 @@ link_get_info(const struct link *l, struct link_info *info)
 		a = generations_next(l->paths);
 	memset(info, 0, sizeof *info);
 	info->up = link_is_up(l);
+	info->refused = l->refused;
 	info->since_ns = l->since_ns;
 	info->state = state_text(l);
 	info->last_error = l->last_error[0] == '\0' && l->roster_differs

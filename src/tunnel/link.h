@@ -49,8 +49,9 @@ struct link_callbacks {
 	void (*down)(void *arg, const char *why);
 	/* The peer opened a stream; the owner for it, or NULL to refuse it. */
 	struct link_owner *(*opened)(void *arg, struct quic_stream *s);
-	/* Another process runs with our identity: we are the second copy. */
-	void (*second_copy)(void *arg);
+	/* The peer says that another process runs with our identity, and refuses us:
+	 * link_info.refused. */
+	void (*refused)(void *arg);
 };
 
 struct link *link_new(const struct link_config *cfg, const struct link_callbacks *cb,
@@ -75,6 +76,7 @@ void link_flush_soon(struct link *l);
 
 struct link_info {
 	bool up;
+	bool refused;      /* the peer takes us for a second copy of our party */
 	uint64_t since_ns; /* of the last change of ${up}, or the start */
 	const char *state; /* a word or two for status */
 	bool has_path;

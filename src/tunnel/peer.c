@@ -299,11 +299,15 @@ on_opened(void *arg, struct quic_stream *qs)
 }
 
 static void
-on_second_copy(void *arg)
+on_refused(void *arg)
 {
 	struct peer *p = arg;
 
-	p->cb.second_copy(p->arg);
+	if (peer_may_log(p))
+		log_warn("peer=%s says that another mpcproxy runs with our identity, and "
+			 "refuses us",
+			 p->name);
+	p->cb.refused(p->arg);
 }
 
 static const struct link_callbacks link_callbacks = {
@@ -311,7 +315,7 @@ static const struct link_callbacks link_callbacks = {
     .up = on_up,
     .down = on_down,
     .opened = on_opened,
-    .second_copy = on_second_copy,
+    .refused = on_refused,
 };
 
 /* --- local connections --- */

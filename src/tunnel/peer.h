@@ -23,7 +23,7 @@ struct stream;
 struct peer_callbacks {
 	void (*send)(void *arg, size_t index, const uint8_t *sealed, size_t len);
 	void (*changed)(void *arg); /* connected or not any more */
-	void (*second_copy)(void *arg);
+	void (*refused)(void *arg); /* link.h */
 };
 
 /* ${cfg->them} and ${cfg->incarnation} are the peer's own business and filled in. */

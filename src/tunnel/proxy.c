@@ -3,11 +3,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <openssl/rand.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "path/network.h"
 #include "rendezvous/contact.h"
 #include "session/cert.h"
+#include "tunnel/doubles.h"
 #include "tunnel/ping.h"
 #include "tunnel/proxy_internal.h"
 
@@ -61,6 +64,10 @@ on_place_message(void *arg, const uint8_t *sealed, size_t len)
 	if (contact_sender(sealed, len, &sender) != 0)
 		return;
 	index = session_find_key(p->session, &sender);
+	if (index >= 0 && (size_t)index == p->self) {
+		doubles_receive(p->doubles, sealed, len);
+		return;
+	}
 	if (index < 0 || p->peers[index] == NULL) {
 		log_debug("rendezvous=%s a message from nobody in the roster is ignored",
 			  place->url);
@@ -138,24 +145,20 @@ on_changed(void *arg)
 	p->cb.changed(p->arg);
 }
 
+/* A peer takes us for a second copy. It may be right; it may know the wrong one of two
+ * that were started together; it may lie. */
 static void
-on_second_copy(void *arg)
+on_refused(void *arg)
 {
 	struct proxy *p = arg;
-	char why[200];
 
-	snprintf(why, sizeof why,
-		 "another mpcproxy runs as %s of session %s, with the same identity; end "
-		 "that one first",
-		 p->session->parties[p->self].name, p->session->name);
-	log_error("%s", why);
-	p->cb.fatal(p->arg, why);
+	doubles_ask(p->doubles);
 }
 
 static const struct peer_callbacks peer_callbacks = {
     .send = on_send,
     .changed = on_changed,
-    .second_copy = on_second_copy,
+    .refused = on_refused,
 };
 
 struct peer *
@@ -188,6 +191,81 @@ make_peers(struct proxy *p, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+/* --- a second process of our party --- */
+
+static void
+on_twin_send(void *arg, const uint8_t *sealed, size_t len)
+{
+	struct proxy *p = arg;
+
+	on_send(p, p->self, sealed, len);
+}
+
+static size_t
+on_twin_refusals(void *arg)
+{
+	struct proxy *p = arg;
+	struct link_info info;
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->session->n_parties; i++) {
+		if (p->peers[i] == NULL)
+			continue;
+		link_get_info(peer_link(p->peers[i]), &info);
+		n += info.refused;
+	}
+	return n;
+}
+
+static void
+on_twin_lost(void *arg)
+{
+	struct proxy *p = arg;
+	char why[200];
+
+	snprintf(why, sizeof why,
+		 "another mpcproxy runs as %s of session %s, with the same identity; end "
+		 "that one first",
+		 p->session->parties[p->self].name, p->session->name);
+	log_error("%s", why);
+	p->cb.fatal(p->arg, why);
+}
+
+static void
+on_twin_alone(void *arg)
+{
+	struct proxy *p = arg;
+
+	log_warn("no other mpcproxy with our identity answers at the rendezvous: going "
+		 "on, and asking those who refuse us again; if one runs as %s of session "
+		 "%s somewhere else, end it",
+		 p->session->parties[p->self].name, p->session->name);
+}
+
+static const struct twin_callbacks twin_callbacks = {
+    .send = on_twin_send,
+    .refusals = on_twin_refusals,
+    .lost = on_twin_lost,
+    .alone = on_twin_alone,
+};
+
+static int
+watch_doubles(struct proxy *p, struct err *err)
+{
+	struct twin_config cfg = {
+	    .self = p->identity,
+	    .session_name = p->session->name,
+	    .roster_digest = p->session->roster_digest,
+	    .incarnation = p->incarnation,
+	    .started_ns = p->started_ns,
+	};
+
+	if (RAND_bytes(p->incarnation, sizeof p->incarnation) != 1)
+		return err_ssl(err, "no random numbers");
+	p->doubles = doubles_new(p->base, &cfg, &twin_callbacks, p, err);
+	return p->doubles == NULL ? -1 : 0;
 }
 
 /* --- the network --- */
@@ -333,7 +411,8 @@ proxy_new(struct event_base *base, struct session *s, struct local *l,
 		goto err1;
 	}
 	if (proxy_prepare_ports(p, p->self, err) != 0 || make_contexts(p, err) != 0 ||
-	    make_peers(p, err) != 0 || proxy_serve_mailbox(p, &p->mailbox, err) != 0 ||
+	    make_peers(p, err) != 0 || watch_doubles(p, err) != 0 ||
+	    proxy_serve_mailbox(p, &p->mailbox, err) != 0 ||
 	    open_places(p, err) != 0)
 		goto err1;
 	ports_commit(p->ports);
@@ -357,6 +436,7 @@ proxy_free(struct proxy *p)
 		peer_free(p->peers[i]);
 	for (size_t i = 0; i < p->n_places; i++)
 		proxy_close_place(p->places[i]);
+	doubles_free(p->doubles);
 	mailbox_free(p->mailbox);
 	if (p->path_ctx != NULL)
 		path_context_free(p->path_ctx);

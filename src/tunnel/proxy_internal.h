@@ -1,6 +1,7 @@
 #ifndef MPCPROXY_TUNNEL_PROXY_INTERNAL_H
 #define MPCPROXY_TUNNEL_PROXY_INTERNAL_H
 
+#include "rendezvous/contact.h"
 #include "rendezvous/mailbox.h"
 #include "rendezvous/rendezvous.h"
 #include "tunnel/peer.h"
@@ -43,6 +44,8 @@ struct proxy {
 	struct place **places; /* as in session.ini */
 	size_t n_places;
 	struct network *network;
+	struct doubles *doubles;
+	uint8_t incarnation[CONTACT_INCARNATION_BYTES]; /* towards our own party */
 	struct event *drain;
 	bool draining;
 	uint64_t drain_until_ns;

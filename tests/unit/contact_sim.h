@@ -11,8 +11,7 @@
  * own. Lives of one party share a box: each message to the party reaches all of them.
  *
  * What must hold of every run is asserted in here: a message is delivered at most once
- * to a life, and only to the one it was sent to; a refused contact calls back no more;
- * a timer that fired has moved.
+ * to a life, and only to the one it was sent to; a timer that fired has moved.
  */
 #define SIM_LIVES_MAX    8
 #define SIM_MESSAGES_MAX 64 /* sent by one life */
@@ -30,7 +29,8 @@ struct sim_life {
 	uint64_t born_ns;
 	uint64_t met_ns;   /* the last time */
 	uint64_t first_ns; /* when the first message came */
-	unsigned met, replaced, refused, differs, agrees;
+	unsigned met; /* since it was refused, or told the peer's end */
+	unsigned replaced, refused, differs, agrees;
 	unsigned heard_asked;
 	bool heard;     /* what heard() says */
 	unsigned greet; /* messages to send when met */

@@ -426,7 +426,7 @@ static const struct link_callbacks raw_callbacks = {
     .up = on_raw_up,
     .down = on_raw_down,
     .opened = on_raw_opened,
-    .second_copy = on_raw_refused,
+    .refused = on_raw_refused,
 };
 
 static void

@@ -124,7 +124,7 @@ test_restarts(void **state)
 	}
 }
 
-/* A second copy never disturbs a life that can be heard, and ends. */
+/* A second copy never disturbs a life that can be heard, and is refused. */
 static void
 test_second_copy(void **state)
 {
@@ -139,7 +139,7 @@ test_second_copy(void **state)
 		copy = sim_start(s, B, 0);
 		run_with_replays(s, 400 * S, 100);
 		sim_run(s, SETTLE_NS);
-		if (copy->refused != 1 || a->met != 1 || b->refused != 0)
+		if (copy->refused < 1 || copy->met != 0 || a->met != 1 || b->refused != 0)
 			fail_msg("seed %llu", (unsigned long long)seed);
 		sim_kill(copy);
 		sim_send(a);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -343,6 +344,42 @@ the_old_are_deleted_unread(void **state)
 	assert_int_equal(fx->received, 0);
 }
 
+/* The writer's clock is a day behind, and the folder keeps its times. */
+static void
+a_day_is_not_old(void **state)
+{
+	const time_t yesterday = time(NULL) - 24 * 3600;
+	const struct timespec times[2] = {{yesterday, 0}, {yesterday, 0}};
+	struct fixture *fx = *state;
+	char path[PATH_MAX + 128];
+
+	rendezvous_close(fx->r);
+	put_file(path_in_box(fx, "msg-", 1, path, sizeof path), 1);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	fx->r = open_as(fx, fx->reader, "test");
+	UNTIL(fx, files_in_box(fx) == 0);
+	assert_int_equal(fx->received, 1);
+}
+
+/* What a process leaves in its own box is for another process of the same party. */
+static void
+own_messages_are_for_others(void **state)
+{
+	struct fixture *fx = *state;
+	struct rendezvous *w = open_writer(fx, "test"), *other;
+
+	say(fx, fx->r, "to my party");
+	say(fx, w, "to you");
+	UNTIL(fx, fx->received == 1);
+	assert_string_equal(fx->all, "to you,");
+	assert_int_equal(files_in_box(fx), 1);
+	other = open_as(fx, fx->reader, "test");
+	UNTIL(fx, fx->received == 2);
+	assert_string_equal(fx->all, "to you,to my party,");
+	rendezvous_close(other);
+	rendezvous_close(w);
+}
+
 static void
 a_box_that_is_a_symlink_is_refused(void **state)
 {
@@ -415,6 +452,8 @@ main(void)
 	    TEST(hostile_contents_are_passed_over),
 	    TEST(a_flood_does_not_hide_a_message),
 	    TEST(the_old_are_deleted_unread),
+	    TEST(a_day_is_not_old),
+	    TEST(own_messages_are_for_others),
 	    TEST(a_box_that_is_a_symlink_is_refused),
 	    TEST(a_folder_may_go_and_come_back),
 	    TEST(boxes_have_the_folder_s_mode),
