@@ -3,6 +3,7 @@
 
 #include <ngtcp2/ngtcp2.h>
 
+#include "quic/pacer.h"
 #include "quic/quic.h"
 #include "quic/sendbuf.h"
 #include "quic/tls.h"
@@ -94,6 +95,8 @@ struct quic {
 	size_t held;     /* handed to owners and not yet consumed */
 	size_t owed;     /* connection credit withheld because ${held} was too much */
 
+	struct pacer pacer;
+	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */
 	struct quic_batch *unsent;
 	uint64_t bytes_sent, bytes_received, packets_lost, dropped;
 };

@@ -241,6 +241,8 @@ quic_leave(struct quic *q, bool more)
 		expiry = idle_expiry(q);
 		if (q->conn != NULL && ngtcp2_conn_get_expiry(q->conn) < expiry)
 			expiry = ngtcp2_conn_get_expiry(q->conn);
+		if (pacer_expiry(&q->pacer) < expiry)
+			expiry = pacer_expiry(&q->pacer);
 	}
 	q->inside = false;
 	if (expiry != q->expiry_ns) {

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "quic/conn.h"
 
 /* The largest datagram that path MTU discovery tries; ngtcp2's probes end at 1444. */
@@ -10,11 +9,8 @@
 /* Trains in one batch: more only when sizes or paths alternate. */
 #define TRAINS_MAX 16
 
-/* What may leave in one go: what the pacing rate makes of this time, up to one batch.
- * ngtcp2's own quantum is the rate times the smallest round trip, which on a LAN is less
- * than its floor of ten packets; it lets packets go a millisecond before their time
- * anyway, because no event loop is more precise. */
-#define BURST_NS NS_PER_MS
+/* How long before its time ngtcp2 lets a packet go (its NGTCP2_PKT_PACING_OVERHEAD). */
+#define NGTCP2_EARLY_NS NS_PER_MS
 
 /* A CONNECTION_CLOSE that is lost leaves the peer waiting for its idle timeout, and
  * nobody stays to answer what the peer still sends (RFC 9000, 10.2.1). */
@@ -171,35 +167,55 @@ write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 	}
 }
 
-static size_t
-burst_bytes(const struct quic *q)
+/* As fast as the congestion controller wants, in bytes per nanosecond. */
+static double
+pacing_rate(const struct quic *q)
 {
-	size_t quantum = ngtcp2_conn_get_send_quantum(q->conn);
 	ngtcp2_conn_stat st;
-	double burst;
 
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
-	burst = st.pacing_rate * (double)BURST_NS;
-	if (burst <= (double)quantum)
-		return quantum;
-	return burst < QUIC_BATCH_BYTES ? (size_t)burst : QUIC_BATCH_BYTES;
+	return st.pacing_rate;
 }
 
+/* Let ngtcp2 write acknowledgements only, until the pacer allows more: it adds the time
+ * that its own account takes to what it is given, and lets packets go NGTCP2_EARLY_NS
+ * before the sum. */
+static void
+hold_back(struct quic *q, double rate)
+{
+	uint64_t own_ns = (uint64_t)((double)q->unaccounted / rate);
+
+	if (q->unaccounted == 0)
+		return;
+	ngtcp2_conn_update_pkt_tx_time(q->conn,
+				       q->pacer.paid_ns + NGTCP2_EARLY_NS - own_ns);
+	q->unaccounted = 0;
+}
+
+/* A train at most, as far as there is room; the next one waits until it is paid. */
 static int
 write_batch(struct quic *q, struct quic_batch *b)
 {
-	size_t most = burst_bytes(q);
+	double rate = pacing_rate(q);
+	bool held = !pacer_begin(&q->pacer, rate, q->now_ns);
 	struct quic_stream *s;
 	ngtcp2_path_storage ps;
 	ngtcp2_ssize n;
 
+	if (held)
+		hold_back(q, rate);
 	ngtcp2_path_storage_zero(&ps);
-	while (batch_has_room(b) && b->len < most) {
+	q->pacer.waiting = true;
+	while (batch_has_room(b) && (held || pacer_allows(&q->pacer))) {
 		n = write_packet(q, b->data + b->len, &ps.path);
 		if (n < 0)
 			return (int)n;
-		if (n == 0)
+		if (n == 0) {
+			q->pacer.waiting = held;
 			break;
+		}
+		pacer_sent(&q->pacer, rate, (size_t)n);
+		q->unaccounted += (size_t)n;
 		batch_add(b, quic_path_id(&ps.path), (size_t)n);
 		/* The next packet is the next stream's. */
 		s = q->list[QUIC_LIST_SEND].first;
@@ -208,7 +224,6 @@ write_batch(struct quic *q, struct quic_batch *b)
 			quic_list_add(QUIC_LIST_SEND, s);
 		}
 	}
-	ngtcp2_conn_update_pkt_tx_time(q->conn, q->now_ns);
 	return 0;
 }
 
@@ -220,6 +235,8 @@ quic_send(struct quic *q)
 	int rv;
 
 	if (q->unsent != NULL) {
+		/* The path will say when it has room. */
+		q->pacer.waiting = false;
 		if (!batch_send(q, q->unsent))
 			return 0;
 		quic_send_clear(q);
@@ -234,8 +251,10 @@ quic_send(struct quic *q)
 		if (rv == 0)
 			rv = write_batch(q, b);
 	}
-	if (!batch_send(q, b))
+	if (!batch_send(q, b)) {
 		batch_keep(q, b);
+		q->pacer.waiting = false;
+	}
 	return rv;
 }
 
