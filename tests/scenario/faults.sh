@@ -64,20 +64,27 @@ together() {
 }
 
 # outage_session PARTY...: the rendezvous at the hub; make_session, with a machine for
-# each party and lines of LOCAL_LINES in its local.ini. The second party exposes
-# SERVICE_PORT, which FORWARD_PORT leads to at the first, and the other way round.
+# each party; then as outage_run
 outage_session() {
 	local name i=1
 	internet
 	# shellcheck disable=SC2034 # lib.sh
 	RENDEZVOUS_HOST=$HUB
 	make_session "$@"
-	port SERVICE_PORT
-	port FORWARD_PORT
 	for name; do
 		machine "$name" "10.9.0.$i"
 		i=$((i + 1))
 	done
+	outage_run "$@"
+}
+
+# outage_run PARTY...: their proxies, each on its machine, with lines of LOCAL_LINES in its
+# local.ini. The second party exposes SERVICE_PORT, which FORWARD_PORT leads to at the
+# first, and the other way round.
+outage_run() {
+	local name
+	port SERVICE_PORT
+	port FORWARD_PORT
 	local_ini "$1" "forward = $FORWARD_PORT to $2:$SERVICE_PORT" "expose = $SERVICE_PORT for all" \
 		${LOCAL_LINES:+"$LOCAL_LINES"}
 	local_ini "$2" "forward = $FORWARD_PORT to $1:$SERVICE_PORT" "expose = $SERVICE_PORT for all" \
