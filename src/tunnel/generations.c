@@ -536,7 +536,9 @@ on_restart(void *arg, uint32_t number)
 		return;
 	drop_search(g);
 	if (g->next != NULL) {
-		generations_give_up(g);
+		drop_next(g);
+		g->asked = true;
+		pursue(g);
 	} else if (!event_pending(g->retry, EV_TIMEOUT, NULL)) {
 		g->asked = true;
 		start(g);

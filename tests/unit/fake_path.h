@@ -16,7 +16,8 @@ struct fake_paths {
 	unsigned fail[2], stall[2];
 	unsigned made[2];
 	struct path *newest[2];
-	bool swallow; /* all datagrams */
+	bool lost_address[2]; /* by role: what path_has_lost_address() says */
+	bool swallow;         /* all datagrams */
 	bool relayed; /* paths made from now on, unless only direct ones are wanted */
 	size_t negotiations; /* Version Negotiation packets that arrived */
 };

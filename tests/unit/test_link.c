@@ -320,6 +320,27 @@ test_the_server_has_one_replaced(void **state)
 	check_replacement(0);
 }
 
+/* The server's addresses change twice: what is negotiated after the first change is of no
+ * use after the second, and it does not wait until the server asks once more. */
+static void
+test_the_servers_addresses_change_twice(void **state)
+{
+	uint64_t began_ns;
+
+	(void)state;
+	UNTIL(both_up());
+	fake_paths.lost_address[0] = true;
+	fake_paths.stall[0] = fake_paths.stall[1] = 1;
+	link_network_changed(end[1].link);
+	UNTIL(fake_paths.made[0] == 2 && fake_paths.made[1] == 2);
+	began_ns = clock_now_ns();
+	link_network_changed(end[1].link);
+	UNTIL(path_of(&end[0]) == 3 && path_of(&end[1]) == 3);
+	assert_true(clock_now_ns() - began_ns < 6 * NS_PER_S);
+	check_round_trip();
+	assert_int_equal(end[0].downs + end[1].downs, 0);
+}
+
 /* Failures on the way to the new path do not end the connection on the old. */
 static void
 test_replacements_that_fail(void **state)
@@ -573,6 +594,7 @@ main(void)
 	    TEST(test_a_failure_at_the_server),
 	    TEST(test_the_client_replaces_a_path_that_fails),
 	    TEST(test_the_server_has_one_replaced),
+	    TEST(test_the_servers_addresses_change_twice),
 	    TEST(test_replacements_that_fail),
 	    TEST(test_a_pair_that_is_selected_again),
 	    TEST(test_the_client_moves_to_a_direct_path),
