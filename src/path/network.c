@@ -17,9 +17,10 @@
 #define ADDRESSES_MAX 64
 
 struct network {
-	void (*changed)(void *arg);
+	struct network_callbacks cb;
 	void *arg;
 	int fd;
+	bool rerouted; /* since the last settling */
 	struct event *readable, *settled;
 	union addr address[ADDRESSES_MAX];
 	size_t n;
@@ -46,25 +47,50 @@ on_settled(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	for (size_t i = 0; same && i < n; i++)
 		same = has(w->address, w->n, &now[i]);
-	if (same)
-		return;
-	memcpy(w->address, now, sizeof now);
-	w->n = n;
-	w->changed(w->arg);
+	if (!same) {
+		memcpy(w->address, now, sizeof now);
+		w->n = n;
+		w->rerouted = false;
+		w->cb.addresses(w->arg);
+	} else if (w->rerouted) {
+		w->rerouted = false;
+		w->cb.routes(w->arg);
+	}
 }
 
-/* What the messages say does not matter: that there are some does, lost ones too. */
+/* Whether there is a message of a route that packets of ours may take. The kernel keeps
+ * broadcast addresses and its own in the local table. */
+static bool
+tells_of_routes(const char *data, size_t len)
+{
+	const struct nlmsghdr *m = (const struct nlmsghdr *)(const void *)data;
+	const struct rtmsg *r;
+
+	for (; NLMSG_OK(m, len); m = NLMSG_NEXT(m, len)) {
+		if ((m->nlmsg_type != RTM_NEWROUTE && m->nlmsg_type != RTM_DELROUTE) ||
+		    m->nlmsg_len < NLMSG_LENGTH(sizeof *r))
+			continue;
+		r = NLMSG_DATA(m);
+		if (r->rtm_type == RTN_UNICAST && r->rtm_table != RT_TABLE_LOCAL)
+			return true;
+	}
+	return false;
+}
+
+/* What the messages say of links and addresses does not matter: that there are some does,
+ * lost ones too. */
 static void
 on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct timeval tv = {.tv_usec = SETTLE_MS * 1000};
 	struct network *w = arg;
-	char discarded[8192];
+	_Alignas(struct nlmsghdr) char messages[8192];
+	ssize_t n;
 
 	(void)what;
-	while (recv(fd, discarded, sizeof discarded, MSG_DONTWAIT) > 0 ||
+	while ((n = recv(fd, messages, sizeof messages, MSG_DONTWAIT)) > 0 ||
 	       errno == ENOBUFS)
-		continue;
+		w->rerouted |= n <= 0 || tells_of_routes(messages, (size_t)n);
 	if (!event_pending(w->settled, EV_TIMEOUT, NULL))
 		event_add(w->settled, &tv);
 }
@@ -74,7 +100,8 @@ subscribe(struct err *err)
 {
 	struct sockaddr_nl at = {
 	    .nl_family = AF_NETLINK,
-	    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+	    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR |
+			 RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
@@ -88,7 +115,7 @@ subscribe(struct err *err)
 }
 
 struct network *
-network_new(struct event_base *base, void (*changed)(void *arg), void *arg,
+network_new(struct event_base *base, const struct network_callbacks *cb, void *arg,
 	    struct err *err)
 {
 	struct network *w = calloc(1, sizeof *w);
@@ -97,7 +124,7 @@ network_new(struct event_base *base, void (*changed)(void *arg), void *arg,
 		err_set(err, "out of memory");
 		return NULL;
 	}
-	w->changed = changed;
+	w->cb = *cb;
 	w->arg = arg;
 	w->fd = subscribe(err);
 	if (w->fd < 0)

@@ -5,11 +5,19 @@
 
 #include "base/err.h"
 
-/* Tells when the addresses of this machine (interfaces_addresses()) are others than
- * before, from what the kernel says (rtnetlink). One per process. */
+/* Tells what the kernel says of changes of the network (rtnetlink). One per process. */
 struct network;
 
-struct network *network_new(struct event_base *base, void (*changed)(void *arg),
+struct network_callbacks {
+	/* The addresses of this machine (interfaces_addresses()) are others than
+	 * before. */
+	void (*addresses)(void *arg);
+	/* They are the same, but its unicast routes are others: what is sent from them
+	 * may take another way now, or none. */
+	void (*routes)(void *arg);
+};
+
+struct network *network_new(struct event_base *base, const struct network_callbacks *cb,
 			    void *arg, struct err *err);
 /* NULL is ignored. */
 void network_free(struct network *n);

@@ -46,9 +46,9 @@ void generations_free(struct generations *g);
 
 /* Some rendezvous is reachable, or none any more. */
 void generations_set_online(struct generations *g, bool online);
-/* The machine's addresses have changed. */
 /* session.ini has changed. */
 void generations_set_roster(struct generations *g, const uint8_t *digest);
+/* The machine's addresses or routes have changed. */
 void generations_network_changed(struct generations *g);
 /* A sealed message that claims to come from this peer. */
 void generations_receive(struct generations *g, const uint8_t *sealed, size_t len);

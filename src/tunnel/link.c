@@ -331,7 +331,8 @@ on_probed(void *arg, struct attempt *a)
 {
 	struct link *l = arg;
 
-	if (a == generations_active(l->paths) && l->client && !l->silence.late)
+	if (a == generations_active(l->paths) && l->client && !l->silence.late &&
+	    silence_probed(&l->silence, clock_now_ns()))
 		path_probe(attempt_path(a));
 }
 
@@ -464,6 +465,16 @@ on_pulse(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	look(arg);
+}
+
+/* Something has happened that may have cut the active path: ask it. */
+static void
+suspect(struct link *l)
+{
+	if (!link_is_up(l))
+		return;
+	silence_suspect(&l->silence, clock_now_ns());
+	look(l);
 }
 
 static void
@@ -687,6 +698,7 @@ void
 link_network_changed(struct link *l)
 {
 	generations_network_changed(l->paths);
+	suspect(l);
 }
 
 void

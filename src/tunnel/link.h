@@ -63,7 +63,7 @@ void link_free(struct link *l);
 void link_rendezvous(struct link *l, bool online);
 /* session.ini has changed to one with this roster; the connection stays. */
 void link_set_roster(struct link *l, const uint8_t *digest);
-/* The machine's addresses have changed. */
+/* The machine's addresses or routes have changed. */
 void link_network_changed(struct link *l);
 /* Sealed bytes that name this peer as their sender. */
 void link_sealed(struct link *l, const uint8_t *sealed, size_t len);

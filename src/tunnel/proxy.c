@@ -271,11 +271,8 @@ watch_doubles(struct proxy *p, struct err *err)
 /* --- the network --- */
 
 static void
-on_network_changed(void *arg)
+on_network_changed(struct proxy *p)
 {
-	struct proxy *p = arg;
-
-	log_info("the addresses of this machine have changed");
 	for (size_t i = 0; i < p->n_places; i++)
 		rendezvous_network_changed(p->places[i]->rendezvous);
 	for (size_t i = 0; i < p->session->n_parties; i++)
@@ -283,13 +280,29 @@ on_network_changed(void *arg)
 			link_network_changed(peer_link(p->peers[i]));
 }
 
+static void
+on_addresses(void *arg)
+{
+	log_info("the addresses of this machine have changed");
+	on_network_changed(arg);
+}
+
+static void
+on_routes(void *arg)
+{
+	log_info("the routes of this machine have changed");
+	on_network_changed(arg);
+}
+
+static const struct network_callbacks network_callbacks = {on_addresses, on_routes};
+
 /* Without it, silence tells of changes, only later. */
 static void
 watch_network(struct proxy *p)
 {
 	struct err err;
 
-	p->network = network_new(p->base, on_network_changed, p, &err);
+	p->network = network_new(p->base, &network_callbacks, p, &err);
 	if (p->network == NULL)
 		log_warn("%s", err.text);
 }

@@ -12,6 +12,9 @@
  * silence tells is over within 10 s. */
 #define UNANSWERED_MAX 10
 
+/* The same when there is a reason to suspect it: over within 3 s. */
+#define UNANSWERED_SUSPECT_MAX 5
+
 /* The same when probes are answered, but QUIC's packets are not. */
 #define PROBES_MAX 40
 
@@ -26,6 +29,31 @@ silence_init(struct silence *s)
 	s->pause_ns = PAUSE_FIRST_NS;
 }
 
+static void
+begin(struct silence *s, unsigned unanswered_max, uint64_t now_ns)
+{
+	s->unanswered_max = unanswered_max;
+	s->late = true;
+	s->since_ns = s->next_ns = now_ns;
+	s->probes = s->unanswered = 0;
+}
+
+static void
+cleared(struct silence *s)
+{
+	s->late = s->lost = s->suspect = false;
+	s->next_ns = CLOCK_NEVER;
+}
+
+void
+silence_suspect(struct silence *s, uint64_t now_ns)
+{
+	if (s->late)
+		return;
+	begin(s, UNANSWERED_SUSPECT_MAX, now_ns);
+	s->suspect = true;
+}
+
 unsigned
 silence_step(struct silence *s, bool late, uint64_t heard_ns, uint64_t now_ns)
 {
@@ -35,18 +63,16 @@ silence_step(struct silence *s, bool late, uint64_t heard_ns, uint64_t now_ns)
 		todo = s->lost ? SILENCE_HEARD : 0;
 		if (s->late)
 			s->pause_ns = PAUSE_FIRST_NS;
-		s->late = s->lost = false;
-		s->next_ns = CLOCK_NEVER;
+		cleared(s);
 		return todo;
 	}
-	if (!s->late) {
-		s->late = true;
-		s->since_ns = s->next_ns = now_ns;
-		s->probes = s->unanswered = 0;
-	}
+	if (!s->late)
+		begin(s, UNANSWERED_MAX, now_ns);
+	if (late)
+		s->suspect = false;
 	if (now_ns < s->next_ns)
 		return 0;
-	if (!s->lost && (s->unanswered >= UNANSWERED_MAX || s->probes >= PROBES_MAX)) {
+	if (!s->lost && (s->unanswered >= s->unanswered_max || s->probes >= PROBES_MAX)) {
 		s->lost = true;
 		todo |= SILENCE_LOST;
 	}
@@ -58,11 +84,25 @@ silence_step(struct silence *s, bool late, uint64_t heard_ns, uint64_t now_ns)
 }
 
 bool
+silence_probed(struct silence *s, uint64_t now_ns)
+{
+	bool again = s->probed_ns > 0 && now_ns - s->probed_ns < 2 * PROBE_LATER_NS;
+
+	s->probed_ns = now_ns;
+	return again;
+}
+
+bool
 silence_answered(struct silence *s, uint64_t now_ns)
 {
 	uint64_t ago_ns = now_ns - s->revived_ns;
 
 	s->unanswered = 0;
+	/* It has lost nothing by being suspected. */
+	if (s->suspect && !s->lost) {
+		cleared(s);
+		return false;
+	}
 	if (s->revived_ns > 0 && ago_ns < s->pause_ns)
 		return false;
 	if (s->revived_ns == 0 || ago_ns > 2 * s->pause_ns)

@@ -12,12 +12,16 @@
  */
 struct silence {
 	bool late;         /* from the first overdue answer until something is heard */
+	bool suspect;      /* late for no other reason than silence_suspect() */
 	bool lost;         /* SILENCE_LOST was returned */
 	uint64_t since_ns; /* of ${late} */
-	uint64_t next_ns;  /* when silence_step() is due; CLOCK_NEVER: with the next news */
+	uint64_t
+	    next_ns; /* when silence_step() is due; CLOCK_NEVER: with the next news */
 	unsigned probes, unanswered;
+	unsigned unanswered_max; /* then it is lost */
 	uint64_t revived_ns;
 	uint64_t pause_ns;
+	uint64_t probed_ns; /* when the other side last sent one */
 };
 
 enum {
@@ -30,6 +34,15 @@ void silence_init(struct silence *s);
 
 /* ${late} is quic_info's, ${heard_ns} its last_received_ns. Returns what to do. */
 unsigned silence_step(struct silence *s, bool late, uint64_t heard_ns, uint64_t now_ns);
+
+/* Something has happened that may have cut the path (the machine's routes are others, the
+ * process was stopped): see whether it still works. silence_step() is due at once. Does
+ * nothing to a path that is late anyway. */
+void silence_suspect(struct silence *s, uint64_t now_ns);
+
+/* The other side has sent a probe. Whether it misses something, so that it is worth a
+ * revival: one that merely suspects the path is content with our first answer. */
+bool silence_probed(struct silence *s, uint64_t now_ns);
 
 /* A probe was answered: whether the connection is to be revived now. That costs a
  * connection id, so it is not done again at once when it did not help. */

@@ -18,7 +18,7 @@ struct path {
 	struct path_callbacks cb;
 	void *arg;
 	unsigned id, other; /* ${other} 0: not known yet */
-	bool controlling, stalled, failing, shown, ready, failed, relayed;
+	bool controlling, stalled, failing, shown, ready, failed, relayed, cut, answered;
 	struct event *work;
 	STAILQ_HEAD(, datagram) queue;
 	unsigned busy; /* callbacks of it that have not returned */
@@ -104,6 +104,10 @@ work(struct path *p)
 		p->cb.ready(p->arg);
 	}
 	deliver(p);
+	if (!p->freed && p->answered) {
+		p->answered = false;
+		p->cb.alive(p->arg);
+	}
 }
 
 static void
@@ -199,13 +203,25 @@ fake_path_inject(struct path *p, const uint8_t *data, size_t len)
 	work_soon(p);
 }
 
-size_t
-path_send(struct path *p, const uint8_t *data, size_t len, size_t segment)
+/* The other end, if what is sent arrives there. A path that does not know the other side
+ * yet takes nothing from it. */
+static struct path *
+other_end(const struct path *p)
 {
 	struct path *to = find(p->other);
 
-	/* A path that does not know the other side yet takes nothing from it. */
-	if (fake_paths.swallow || to == NULL || to->other != p->id || to->failed)
+	return fake_paths.swallow || p->cut || to == NULL || to->cut ||
+		       to->other != p->id || to->failed
+		   ? NULL
+		   : to;
+}
+
+size_t
+path_send(struct path *p, const uint8_t *data, size_t len, size_t segment)
+{
+	struct path *to = other_end(p);
+
+	if (to == NULL)
 		return len;
 	for (size_t at = 0; at < len; at += segment)
 		fake_path_inject(to, data + at, len - at < segment ? len - at : segment);
@@ -217,6 +233,12 @@ fake_path_fail(struct path *p)
 {
 	p->failing = true;
 	work_soon(p);
+}
+
+void
+fake_path_cut(struct path *p)
+{
+	p->cut = true;
 }
 
 void
@@ -234,7 +256,10 @@ fake_path_is_ready(const struct path *p)
 void
 path_probe(struct path *p)
 {
-	(void)p;
+	if (other_end(p) == NULL)
+		return;
+	p->answered = true;
+	work_soon(p);
 }
 
 void

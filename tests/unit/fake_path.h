@@ -25,6 +25,8 @@ extern struct fake_paths fake_paths;
 
 /* ${p} works no more; the other side does not notice. */
 void fake_path_fail(struct path *p);
+/* Nothing passes on ${p}'s pair any more, either way, and nobody is told. */
+void fake_path_cut(struct path *p);
 /* Say once more that a pair is selected. */
 void fake_path_select_again(struct path *p);
 /* A datagram that somebody else sends to ${p}. */

@@ -341,6 +341,29 @@ test_the_servers_addresses_change_twice(void **state)
 	assert_int_equal(end[0].downs + end[1].downs, 0);
 }
 
+/* A change that leaves our address alone may still have cut the path: that is found out
+ * at once, and not when keep-alives stay away. When it has not, nothing moves. */
+static void
+test_a_change_of_routes(void **state)
+{
+	uint64_t began_ns;
+
+	(void)state;
+	for (int who = 0; who < 2; who++) {
+		UNTIL(both_up());
+		link_network_changed(end[who].link);
+		check_round_trip();
+		assert_int_equal(path_of(&end[0]), 1 + who);
+		fake_path_cut(fake_paths.newest[0]);
+		began_ns = clock_now_ns();
+		link_network_changed(end[who].link);
+		UNTIL(path_of(&end[0]) == 2U + who && path_of(&end[1]) == 2U + who);
+		assert_true(clock_now_ns() - began_ns < 5 * NS_PER_S);
+		check_round_trip();
+	}
+	assert_int_equal(end[0].downs + end[1].downs, 0);
+}
+
 /* Failures on the way to the new path do not end the connection on the old. */
 static void
 test_replacements_that_fail(void **state)
@@ -595,6 +618,7 @@ main(void)
 	    TEST(test_the_client_replaces_a_path_that_fails),
 	    TEST(test_the_server_has_one_replaced),
 	    TEST(test_the_servers_addresses_change_twice),
+	    TEST(test_a_change_of_routes),
 	    TEST(test_replacements_that_fail),
 	    TEST(test_a_pair_that_is_selected_again),
 	    TEST(test_the_client_moves_to_a_direct_path),

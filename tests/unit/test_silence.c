@@ -142,6 +142,66 @@ success_ends_the_pause(void **state)
 	}
 }
 
+static void
+a_suspicion_is_cleared_by_an_answer(void **state)
+{
+	uint64_t now = 10 * NS_PER_S;
+	struct silence s;
+	struct count c;
+
+	(void)state;
+	silence_init(&s);
+	silence_suspect(&s, now);
+	c = run(&s, &now, NS_PER_S, false, now - NS_PER_S);
+	assert_int_equal(c.probes, 5);
+	assert_false(silence_answered(&s, now));
+	assert_false(s.late);
+	/* Or by a packet. */
+	silence_suspect(&s, now);
+	c = run(&s, &now, NS_PER_S / 10, false, now);
+	assert_int_equal(c.probes, 1);
+	c = run(&s, &now, NS_PER_S, false, now);
+	assert_int_equal(c.probes + c.lost + c.heard, 0);
+	assert_false(s.late);
+}
+
+static void
+one_question_is_no_complaint(void **state)
+{
+	uint64_t now = 10 * NS_PER_S;
+	struct silence s;
+
+	(void)state;
+	silence_init(&s);
+	for (int i = 0; i < 3; i++) {
+		assert_false(silence_probed(&s, now));
+		now += 4 * NS_PER_S;
+	}
+	assert_false(silence_probed(&s, now));
+	assert_true(silence_probed(&s, now + NS_PER_S / 4));
+	assert_true(silence_probed(&s, now + NS_PER_S));
+}
+
+static void
+a_suspicion_that_is_right(void **state)
+{
+	uint64_t now = 10 * NS_PER_S, heard = 9 * NS_PER_S;
+	struct silence s;
+
+	(void)state;
+	silence_init(&s);
+	silence_suspect(&s, now);
+	assert_int_equal(run(&s, &now, 3 * NS_PER_S, false, heard).lost, 1);
+	/* An answer after all: what was sent meanwhile is lost, so it is revived. */
+	assert_true(silence_answered(&s, now));
+	assert_int_equal(run(&s, &now, NS_PER_S, false, now).heard, 1);
+	/* QUIC has become late as well. */
+	silence_suspect(&s, now);
+	heard = now;
+	run(&s, &now, NS_PER_S, true, heard);
+	assert_true(silence_answered(&s, now));
+}
+
 int
 main(void)
 {
@@ -152,6 +212,9 @@ main(void)
 	    cmocka_unit_test(our_own_absence_is_no_silence),
 	    cmocka_unit_test(answers_delay_the_verdict_but_not_for_ever),
 	    cmocka_unit_test(success_ends_the_pause),
+	    cmocka_unit_test(a_suspicion_is_cleared_by_an_answer),
+	    cmocka_unit_test(one_question_is_no_complaint),
+	    cmocka_unit_test(a_suspicion_that_is_right),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
