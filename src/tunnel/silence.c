@@ -48,8 +48,10 @@ cleared(struct silence *s)
 void
 silence_suspect(struct silence *s, uint64_t now_ns)
 {
-	if (s->late)
+	if (s->late) {
+		s->unanswered_max = UNANSWERED_SUSPECT_MAX;
 		return;
+	}
 	begin(s, UNANSWERED_SUSPECT_MAX, now_ns);
 	s->suspect = true;
 }

@@ -36,8 +36,8 @@ void silence_init(struct silence *s);
 unsigned silence_step(struct silence *s, bool late, uint64_t heard_ns, uint64_t now_ns);
 
 /* Something has happened that may have cut the path (the machine's routes are others, the
- * process was stopped): see whether it still works. silence_step() is due at once. Does
- * nothing to a path that is late anyway. */
+ * process was stopped): see whether it still works. silence_step() is due at once. A path
+ * that is late anyway is given up sooner. */
 void silence_suspect(struct silence *s, uint64_t now_ns);
 
 /* The other side has sent a probe. Whether it misses something, so that it is worth a

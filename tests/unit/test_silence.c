@@ -195,7 +195,12 @@ a_suspicion_that_is_right(void **state)
 	/* An answer after all: what was sent meanwhile is lost, so it is revived. */
 	assert_true(silence_answered(&s, now));
 	assert_int_equal(run(&s, &now, NS_PER_S, false, now).heard, 1);
-	/* QUIC has become late as well. */
+	/* QUIC has become late first. */
+	run(&s, &now, NS_PER_S / 2, true, heard);
+	silence_suspect(&s, now);
+	assert_int_equal(run(&s, &now, NS_PER_S, true, heard).lost, 1);
+	run(&s, &now, NS_PER_S, false, now);
+	/* Or afterwards. */
 	silence_suspect(&s, now);
 	heard = now;
 	run(&s, &now, NS_PER_S, true, heard);
