@@ -40,7 +40,7 @@ path_context_new(struct event_base *base, struct err *err)
 	ctx->times = (struct path_times){
 	    .gather_ms = 5000,
 	    .answer_ms = 10000,
-	    .map_ms = 2500,
+	    .verdict_ms = 3500,
 	    .connect_ms = 30000,
 	};
 	ctx->loop = glib_loop_new(base, err);
@@ -50,6 +50,57 @@ path_context_new(struct event_base *base, struct err *err)
 	}
 	g_log_set_default_handler(log_glib, NULL);
 	return ctx;
+}
+
+bool
+path_context_await_probe(struct path_context *ctx, struct probe_waiter *w)
+{
+	struct probe_result r;
+
+	if (ctx->probe == NULL)
+		return false;
+	probe_get(ctx->probe, &r);
+	if (r.done)
+		return false;
+	w->next = ctx->waiters;
+	w->self = &ctx->waiters;
+	if (w->next != NULL)
+		w->next->self = &w->next;
+	ctx->waiters = w;
+	return true;
+}
+
+void
+path_context_forget(struct probe_waiter *w)
+{
+	if (w->self == NULL)
+		return;
+	*w->self = w->next;
+	if (w->next != NULL)
+		w->next->self = w->self;
+	w->self = NULL;
+}
+
+/* Each of them may end others in its callback. */
+static void
+tell_waiters(struct path_context *ctx)
+{
+	struct probe_waiter *w;
+
+	while ((w = ctx->waiters) != NULL) {
+		path_context_forget(w);
+		w->probed(w->arg);
+	}
+}
+
+static void
+log_failure(struct path_context *ctx, const struct probe_server *s)
+{
+	if (s->lies && log_gate_pass(&ctx->lie_gate, (long long)clock_now_ns(), NULL))
+		log_warn("server=%s:%u STUN: %s: not used", s->url->host, s->url->port,
+			 s->why);
+	else
+		log_debug("server=%s:%u STUN: %s", s->url->host, s->url->port, s->why);
 }
 
 static void
@@ -66,9 +117,9 @@ on_probed(void *arg)
 	probe_get(ctx->probe, &r);
 	for (size_t i = 0; i < r.n_servers; i++)
 		if (r.server[i].state == PROBE_FAILED)
-			log_debug("server=%s:%u STUN: %s", r.server[i].url->host,
-				  r.server[i].url->port, r.server[i].why);
+			log_failure(ctx, &r.server[i]);
 	log_debug("stun=%zu of %zu answer", r.n_answered, r.n_servers);
+	tell_waiters(ctx);
 }
 
 void
@@ -109,12 +160,20 @@ path_context_portmap(struct path_context *ctx)
 {
 	struct err err;
 
-	if (ctx->portmap == NULL && ctx->local != NULL && ctx->local->upnp) {
+	if (ctx->local == NULL || !ctx->local->upnp)
+		return NULL;
+	if (ctx->portmap == NULL) {
 		ctx->portmap = portmap_new(ctx->base, NULL, NULL, &err);
 		if (ctx->portmap == NULL)
 			log_debug("%s", err.text);
 	}
 	return ctx->portmap;
+}
+
+bool
+path_context_plausible(const struct path_context *ctx, const union addr *mapped)
+{
+	return ctx->probe == NULL || probe_plausible(ctx->probe, mapped);
 }
 
 bool

@@ -17,6 +17,13 @@
  * server-reflexive and relayed ones. */
 #define HOSTS_MAX 12
 
+/* Somebody who waits for what the STUN servers say. */
+struct probe_waiter {
+	void (*probed)(void *arg);
+	void *arg;
+	struct probe_waiter *next, **self; /* self: NULL when it does not wait */
+};
+
 /* How long to wait for what, in milliseconds. */
 struct path_times {
 	/* Gathering: a server that has not answered by then is left out. libnice
@@ -26,9 +33,10 @@ struct path_times {
 	 * bundles the other side may still begin with checks of its own, which turn
 	 * the failure into success. */
 	unsigned answer_ms;
-	/* Gathering: a router that has not mapped our ports by then (UPnP) is left out.
-	 * It holds back the word that gathering has ended, and nothing else. */
-	unsigned map_ms;
+	/* Gathering: how long the router's ports (UPnP) and the STUN servers' verdict on
+	 * our network are waited for. That holds back the word that gathering has ended,
+	 * and nothing else. */
+	unsigned verdict_ms;
 	/* From the other side's last bundle to a selected pair. */
 	unsigned connect_ms;
 };
@@ -47,13 +55,23 @@ struct path_context {
 	const struct session *session;
 	struct probe *probe;       /* NULL: STUN servers have not been asked */
 	struct probe *probe_again; /* replaces it when it is done */
-	struct portmap *portmap;   /* NULL: no router has been looked for */
+	struct probe_waiter *waiters;
+	struct portmap *portmap; /* NULL: no router has been looked for */
 	struct shims shims;
+	struct log_gate lie_gate;    /* of the line about STUN servers that lie */
 	struct log_gate lookup_gate; /* of the line about names that are not found */
 };
 
 /* Ask the STUN servers, again when what they said is old. */
 void path_context_probe(struct path_context *ctx);
+
+/* Let ${w} know, once, when the STUN servers have been asked, or have not answered; false
+ * when there is nothing to wait for. */
+bool path_context_await_probe(struct path_context *ctx, struct probe_waiter *w);
+void path_context_forget(struct probe_waiter *w);
+
+/* Whether a STUN server may be right in saying that ${mapped} is where others see us. */
+bool path_context_plausible(const struct path_context *ctx, const union addr *mapped);
 
 /* Who maps ports; NULL when that is not wanted, or not possible. */
 struct portmap *path_context_portmap(struct path_context *ctx);

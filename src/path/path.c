@@ -19,6 +19,10 @@
 /* Interface addresses among which a path looks for its own. */
 #define LOCALS_MAX 64
 
+/* How long after the other side's last bundle an earlier one may come, which was lost and
+ * sent again. */
+#define LATE_BUNDLE_MS 2500
+
 struct path {
 	struct path_context *ctx;
 	struct path_callbacks cb;
@@ -42,8 +46,9 @@ struct path {
 	size_t n_bundles;   /* but for the last */
 
 	struct mapped mapped;
-	bool gathered;      /* but for what the router maps, which is waited for */
-	uint64_t map_by_ns; /* until then */
+	struct probe_waiter waiter;
+	bool gathered;          /* but for these two, */
+	uint64_t verdict_by_ns; /* which are waited for until then */
 
 	struct remote remote;
 
@@ -91,7 +96,7 @@ set_timer(struct path *p)
 		when_ns = MIN(p->gather_by_ns, p->answer_by_ns);
 		when_ns = MIN(when_ns, p->connect_by_ns);
 		when_ns = MIN(when_ns, p->bundle_ns);
-		when_ns = MIN(when_ns, p->map_by_ns);
+		when_ns = MIN(when_ns, p->verdict_by_ns);
 	}
 	if (when_ns == CLOCK_NEVER) {
 		event_del(p->timer);
@@ -125,6 +130,14 @@ is_shown(const struct path *p, const struct candidate *c)
 	return false;
 }
 
+/* What a STUN server has told libnice, who believes everything. */
+static bool
+is_a_lie(const struct path *p, const struct candidate *c)
+{
+	return c->type == PATH_SERVER_REFLEXIVE &&
+	       !path_context_plausible(p->ctx, &c->addr);
+}
+
 /* The local candidates that the other side has not seen, into ${bundle}. */
 static void
 fill_bundle(struct path *p, struct path_bundle *bundle)
@@ -142,11 +155,22 @@ fill_bundle(struct path *p, struct path_bundle *bundle)
 	for (i = 0; i < n && p->n_local < PATH_CANDIDATES_MAX; i++) {
 		/* libnice keeps the sockets of a forced relay in its list. */
 		if ((p->policy == PATH_RELAY && now[i].type != PATH_RELAYED) ||
-		    is_shown(p, &now[i]))
+		    is_shown(p, &now[i]) || is_a_lie(p, &now[i]))
 			continue;
 		p->local[p->n_local++] = now[i];
 		candidate_format(&now[i], bundle->candidate[bundle->n++]);
 	}
+}
+
+/* Whether any pair is of one address family; libnice waits for ever where none is. */
+static bool
+has_pairs(const struct path *p)
+{
+	for (size_t i = 0; i < p->n_local; i++)
+		if (p->local[i].addr.sa.sa_family == AF_INET ? p->remote.ipv4
+							     : p->remote.ipv6)
+			return true;
+	return false;
 }
 
 /*
@@ -156,7 +180,11 @@ fill_bundle(struct path *p, struct path_bundle *bundle)
 static void
 look_at_failure(struct path *p)
 {
-	if (p->ready || !p->local_last || !p->remote.last || !ice_failed(p->ice))
+	if (!p->ready && p->local_last && p->remote.last && !has_pairs(p))
+		p->answer_by_ns =
+		    p->exchanged_ns +
+		    MIN(p->ctx->times.answer_ms, LATE_BUNDLE_MS) * NS_PER_MS;
+	else if (p->ready || !p->local_last || !p->remote.last || !ice_failed(p->ice))
 		p->answer_by_ns = CLOCK_NEVER;
 	else
 		p->answer_by_ns = p->exchanged_ns + p->ctx->times.answer_ms * NS_PER_MS;
@@ -182,7 +210,7 @@ send_bundle(struct path *p, bool last)
 		p->local_last = true;
 		p->gather_by_ns = CLOCK_NEVER;
 		p->bundle_ns = CLOCK_NEVER;
-		p->map_by_ns = CLOCK_NEVER;
+		p->verdict_by_ns = CLOCK_NEVER;
 		look_at_failure(p);
 	}
 	if (last && p->n_local == 0)
@@ -239,7 +267,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (now_ns >= p->gather_by_ns || now_ns >= p->map_by_ns) {
+	if (now_ns >= p->gather_by_ns || now_ns >= p->verdict_by_ns) {
 		send_bundle(p, true);
 	} else if (now_ns >= p->bundle_ns) {
 		p->bundle_ns = CLOCK_NEVER;
@@ -267,18 +295,21 @@ on_candidate(struct path *p)
 	set_timer(p);
 }
 
-/* Nothing is to come any more but what the router may map. The last thing its callers
- * do. */
+/* libnice has gathered all; the router may add to it, and what the STUN servers say of
+ * our network goes with the last bundle. The last thing its callers do. */
 static void
 end_gathering(struct path *p)
 {
-	p->gathered = true;
-	if (p->mapped.n_open == 0) {
+	if (!p->gathered) {
+		p->gathered = true;
+		path_context_await_probe(p->ctx, &p->waiter);
+	}
+	if (p->mapped.n_open == 0 && p->waiter.self == NULL) {
 		send_bundle(p, true);
 		return;
 	}
 	if (!p->local_last)
-		p->map_by_ns = p->started_ns + p->ctx->times.map_ms * NS_PER_MS;
+		p->verdict_by_ns = p->started_ns + p->ctx->times.verdict_ms * NS_PER_MS;
 	on_candidate(p);
 	set_timer(p);
 }
@@ -290,10 +321,19 @@ on_mapped(void *arg)
 
 	if (p->failed)
 		return;
-	if (p->gathered && p->mapped.n_open == 0)
-		send_bundle(p, true);
+	if (p->gathered)
+		end_gathering(p);
 	else if (p->mapped.n > 0)
 		on_candidate(p);
+}
+
+static void
+on_probed(void *arg)
+{
+	struct path *p = arg;
+
+	if (!p->failed && p->gathered)
+		end_gathering(p);
 }
 
 static void
@@ -464,9 +504,10 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	p->bundle_ns = CLOCK_NEVER;
-	p->map_by_ns = CLOCK_NEVER;
+	p->verdict_by_ns = CLOCK_NEVER;
 	p->started_ns = clock_now_ns();
 	p->gather_by_ns = p->started_ns + ctx->times.gather_ms * NS_PER_MS;
+	p->waiter = (struct probe_waiter){.probed = on_probed, .arg = p};
 	p->timer = evtimer_new(ctx->base, on_timer, p);
 	if (p->timer == NULL) {
 		err_set(err, "out of memory");
@@ -492,6 +533,7 @@ path_free(struct path *p)
 	if (p == NULL)
 		return;
 	mapped_stop(&p->mapped);
+	path_context_forget(&p->waiter);
 	udp_free(p->udp);
 	ice_free(p->ice);
 	event_free(p->timer);
@@ -603,6 +645,18 @@ path_get_info(const struct path *p, struct path_info *info)
 	info->carrier = p->carrier->name;
 }
 
+static bool
+is_their_outside(const struct path *p, const union addr *outside)
+{
+	union addr host = *outside;
+
+	addr_set_port(&host, 0);
+	for (size_t i = 0; i < p->remote.n_outside; i++)
+		if (addr_equal(&p->remote.outside[i], &host))
+			return true;
+	return false;
+}
+
 void
 path_get_facts(const struct path *p, struct path_facts *facts)
 {
@@ -620,6 +674,8 @@ path_get_facts(const struct path *p, struct path_facts *facts)
 		c = &p->local[i];
 		facts->relayed |= c->type == PATH_RELAYED;
 		facts->reflexive |= c->type == PATH_SERVER_REFLEXIVE;
+		facts->same_nat |=
+		    c->type == PATH_SERVER_REFLEXIVE && is_their_outside(p, &c->addr);
 		if (c->type != PATH_HOST)
 			continue;
 		facts->ipv6 |= c->addr.sa.sa_family == AF_INET6;

@@ -145,6 +145,7 @@ struct path_facts {
 	enum probe_mapping mapping;
 	bool ipv4, ipv6, reflexive, relayed; /* local candidates */
 	size_t turn_servers;                 /* asked */
+	bool same_nat;                       /* the other side has our address outside */
 };
 void path_get_facts(const struct path *p, struct path_facts *facts);
 const char *

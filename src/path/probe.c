@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/resolve.h"
+#include "path/candidate.h"
 #include "path/interfaces.h"
 #include "path/probe.h"
 #include "path/stun_query.h"
@@ -259,6 +260,54 @@ server_answered(struct probe *p, struct ask *a, const union addr *other)
 	begin_hairpin(p, a);
 }
 
+/* --- what cannot be true --- */
+
+static bool
+has_loopback_only(const struct probe *p)
+{
+	return p->n_local > 0 && addr_is_loopback(&p->local[0]);
+}
+
+/* Whether ${server} may be right in saying that others see us at ${mapped}. One that is
+ * in a private network itself may see us at an address of that. */
+static bool
+can_be_ours(const struct probe *p, const union addr *mapped, const union addr *server)
+{
+	if (!candidate_addr_usable(mapped) || addr_port(mapped) == 0)
+		return false;
+	if (addr_is_loopback(mapped))
+		return addr_is_loopback(server) || has_loopback_only(p);
+	return addr_is_public(mapped) || is_local(p, mapped) || !addr_is_public(server);
+}
+
+bool
+probe_plausible(const struct probe *p, const union addr *mapped)
+{
+	enum probe_family f = family_of(mapped);
+	bool any = false;
+
+	for (size_t i = 0; i < p->n_servers; i++) {
+		if (p->server[i].addr[f].sa.sa_family == AF_UNSPEC)
+			continue;
+		if (can_be_ours(p, mapped, &p->server[i].addr[f]))
+			return true;
+		any = true;
+	}
+	return !any;
+}
+
+static void
+server_lies(struct probe *p, struct ask *a, const union addr *mapped)
+{
+	char text[ADDR_TEXT_BYTES], why[96];
+
+	if (a->kind == ASK_SERVER)
+		p->server[a->server].lies = true;
+	snprintf(why, sizeof why, "it says that we are at %s, which cannot be",
+		 addr_format(mapped, text));
+	ask_failed(p, a, why);
+}
+
 /* --- receiving --- */
 
 static struct ask *
@@ -294,6 +343,10 @@ take_reply(struct probe *p, enum sock sock, const uint8_t *data, size_t len,
 	}
 	if (r.mapped.sa.sa_family != a->to.sa.sa_family) {
 		ask_failed(p, a, "its answer makes no sense");
+		return;
+	}
+	if (!can_be_ours(p, &r.mapped, &a->to)) {
+		server_lies(p, a, &r.mapped);
 		return;
 	}
 	a->over = a->answered = true;
@@ -508,6 +561,41 @@ probe_free(struct probe *p)
 	free(p);
 }
 
+/* How many servers see us at the host that server ${i} names. */
+static size_t
+agreeing(const struct probe *p, size_t i, enum probe_family f)
+{
+	size_t n = 0;
+
+	for (size_t k = 0; k < p->n_servers; k++)
+		n += p->server[k].answered[f] &&
+		     same_host(&p->server[k].mapped[f], &p->server[i].mapped[f]);
+	return n;
+}
+
+const union addr *
+probe_best(const struct probe *p)
+{
+	const struct probe_server *best = NULL;
+	size_t n, most = 0;
+
+	for (enum probe_family f = PROBE_IPV4; f < PROBE_FAMILIES; f++) {
+		for (size_t i = 0; i < p->n_servers; i++) {
+			if (!p->server[i].answered[f])
+				continue;
+			n = agreeing(p, i, f);
+			if (n < most ||
+			    (n == most && p->server[i].rtt_ns >= best->rtt_ns))
+				continue;
+			best = &p->server[i];
+			most = n;
+		}
+		if (best != NULL)
+			return &best->addr[f];
+	}
+	return NULL;
+}
+
 bool
 probe_contradicts(const struct probe *p, const union addr *outside)
 {
@@ -590,7 +678,7 @@ void
 probe_get(const struct probe *p, struct probe_result *out)
 {
 	const struct ask *hairpin = find_kind(p, ASK_HAIRPIN);
-	bool asked = false;
+	bool asked = false, answered = false;
 
 	memset(out, 0, sizeof *out);
 	out->done = p->over;
@@ -602,11 +690,12 @@ probe_get(const struct probe *p, struct probe_result *out)
 		out->n_answered += s->state == PROBE_ANSWERED;
 		out->n_failed += s->state == PROBE_FAILED;
 		asked |= s->found;
+		answered |= s->lies || s->state == PROBE_ANSWERED;
 		for (enum probe_family f = 0; f < PROBE_FAMILIES; f++)
 			if (s->answered[f] && out->mapped[f].sa.sa_family == AF_UNSPEC)
 				out->mapped[f] = s->mapped[f];
 	}
-	if (out->n_answered > 0)
+	if (answered)
 		out->udp = PROBE_YES;
 	else if (p->over && asked)
 		out->udp = PROBE_NO;

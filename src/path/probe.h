@@ -34,6 +34,7 @@ struct probe_server {
 	bool answered[PROBE_FAMILIES];
 	union addr mapped[PROBE_FAMILIES]; /* where it sees us, when it answered */
 	char why[160];                     /* when it failed */
+	bool lies; /* it failed since what it says of our address cannot be */
 };
 
 enum probe_mapping {
@@ -72,8 +73,17 @@ struct probe *probe_new(struct event_base *base, const struct session *s,
 			probe_done *done, void *arg, struct err *err);
 void probe_free(struct probe *p);
 
+/* The address to ask at next: of a server that has answered, and of those one that says
+ * the same of us as most do, and of those the fastest; over IPv4 if any did, since with
+ * IPv6 there is hardly ever a NAT. NULL: none. */
+const union addr *probe_best(const struct probe *p);
+
 /* As far as is known now; valid until the event loop goes on. */
 void probe_get(const struct probe *p, struct probe_result *out);
+
+/* Whether ${mapped} may be where others see us, as a server says: not a loopback address
+ * that is not ours, nor, from a server in the internet, one of a private network. */
+bool probe_plausible(const struct probe *p, const union addr *mapped);
 
 /* Whether STUN servers have answered over ${outside}'s family, and every one of them sees
  * us at another address (ports do not matter): then it is not ours. */

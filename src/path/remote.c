@@ -49,6 +49,12 @@ take_line(struct remote *r, const char *line, bool no_relay, struct remote_news 
 	r->n_usable++;
 	r->relayed |= c.type == PATH_RELAYED;
 	news->candidate[news->n++] = c;
+	r->ipv4 |= c.addr.sa.sa_family == AF_INET;
+	r->ipv6 |= c.addr.sa.sa_family == AF_INET6;
+	if (c.type == PATH_SERVER_REFLEXIVE) {
+		addr_set_port(&c.addr, 0);
+		r->outside[r->n_outside++] = c.addr;
+	}
 	return 0;
 }
 

@@ -11,8 +11,11 @@ struct remote {
 	char ufrag[257], pwd[257]; /* empty before the first bundle */
 	char seen[PATH_CANDIDATES_MAX][PATH_CANDIDATE_MAX];
 	size_t n_seen;
-	size_t n_usable; /* of these */
-	bool relayed;    /* one of them is */
+	size_t n_usable;                         /* of these */
+	bool relayed;                            /* one of them is */
+	bool ipv4, ipv6;                         /* so are some of them */
+	union addr outside[PATH_CANDIDATES_MAX]; /* server-reflexive ones, port 0 */
+	size_t n_outside;
 	bool last;
 };
 

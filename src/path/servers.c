@@ -6,30 +6,6 @@
 #include "path/convert.h"
 #include "path/servers.h"
 
-/* The server that answered us fastest, over IPv4 if any did: with IPv6 there is hardly
- * ever a NAT. */
-static const union addr *
-fastest_stun(const struct path_context *ctx)
-{
-	const struct probe_server *best = NULL, *one;
-	enum probe_family f = PROBE_IPV4, k;
-	struct probe_result r = {0};
-	size_t i;
-
-	if (ctx->probe != NULL)
-		probe_get(ctx->probe, &r);
-	for (k = PROBE_IPV4; best == NULL && k < PROBE_FAMILIES; k++)
-		for (i = 0; i < r.n_servers; i++) {
-			one = &r.server[i];
-			if (!one->answered[k] ||
-			    (best != NULL && one->rtt_ns >= best->rtt_ns))
-				continue;
-			best = one;
-			f = k;
-		}
-	return best != NULL ? &best->addr[f] : NULL;
-}
-
 /* libnice takes one STUN server for an agent: one that is known to answer. While none
  * is, each agent gets the next, so that a dead one does not cost every attempt its
  * server-reflexive candidates. */
@@ -42,7 +18,7 @@ set_stun(struct servers *s, const struct session *session)
 	NiceAddress address;
 
 	path_context_probe(s->ctx);
-	known = fastest_stun(s->ctx);
+	known = s->ctx->probe != NULL ? probe_best(s->ctx->probe) : NULL;
 	if (known != NULL) {
 		addr_to_nice(&address, known);
 		nice_address_to_string(&address, text);

@@ -19,8 +19,8 @@ struct servers_lookup {
 };
 
 /*
- * The STUN and TURN servers of an agent. libnice looks up the STUN server's name; those of
- * TURN servers are looked up here, since libnice forgets the port of all addresses but
+ * The STUN and TURN servers of an agent. libnice looks up the STUN server's name; those
+ * of TURN servers are looked up here, since libnice forgets the port of all addresses but
  * the first, and to end gathering when it does not find one.
  */
 struct servers {

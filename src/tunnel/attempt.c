@@ -193,6 +193,15 @@ attempt_facts(const struct attempt *a, struct signal_facts *ours,
 	*theirs = a->theirs;
 }
 
+bool
+attempt_is_behind_same_nat(const struct attempt *a)
+{
+	struct path_facts f;
+
+	path_get_facts(a->path, &f);
+	return f.same_nat;
+}
+
 struct path *
 attempt_path(const struct attempt *a)
 {

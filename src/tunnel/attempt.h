@@ -43,6 +43,9 @@ void attempt_peer_concluded(struct attempt *a);
 void attempt_facts(const struct attempt *a, struct signal_facts *ours,
 		   struct signal_facts *theirs);
 
+/* Whether both sides are at one address outside. */
+bool attempt_is_behind_same_nat(const struct attempt *a);
+
 struct path *attempt_path(const struct attempt *a);
 uint32_t attempt_generation(const struct attempt *a);
 uint64_t attempt_started_ns(const struct attempt *a);

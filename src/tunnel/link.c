@@ -353,6 +353,7 @@ get_why(const struct link *l, const struct attempt *a, struct why *w)
 	w->policy = l->cfg.them->policy;
 	w->has_stun = s->n_stun > 0 || s->n_turn > 0;
 	w->has_turn = s->n_turn > 0;
+	w->same_nat = attempt_is_behind_same_nat(a);
 	attempt_facts(a, &w->us.facts, &w->them.facts);
 }
 

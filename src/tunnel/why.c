@@ -73,6 +73,10 @@ no_direct(const struct why *w, char *out, size_t size)
 	else if (no_common_family(&w->us.facts, &w->them.facts))
 		snprintf(out, size, "%s has %s only, %s %s only", w->us.name,
 			 families(&w->us.facts), w->them.name, families(&w->them.facts));
+	else if (w->same_nat)
+		snprintf(out, size,
+			 "both sides are behind one NAT, which does not lead back inside "
+			 "(hairpinning)");
 	else if (dependent(&w->us) && dependent(&w->them))
 		snprintf(out, size, "both sides have address-dependent mapping");
 	else if ((one = one_of(w, dependent)) != NULL)

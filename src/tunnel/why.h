@@ -18,6 +18,7 @@ struct why {
 	enum path_policy policy; /* ours towards them */
 	bool has_stun;           /* session.ini names a STUN server */
 	bool has_turn;           /* session.ini names a TURN server */
+	bool same_nat;           /* both have one address outside */
 };
 
 #define WHY_BYTES 320

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every kind of network against every kind: the best path there is must be found, and no
-# better one pretended. The table of paths says which.
+# better one pretended; where that is a relay, or nothing, both sides must say why. The
+# tables of paths, reasons and failures say what is expected.
 #
 # From the environment:
 #   MPCPROXY       the program under test
@@ -30,6 +31,7 @@ lab_all_networks $NAT_KINDS >"$LAB/probes.log"
 
 status=0
 "$PYTHON" "$LAB_HERE/matrix.py" --dir "$LAB" --mpcproxy "$MPCPROXY" --paths "$LAB_HERE/paths" \
+	--reasons "$LAB_HERE/reasons" --failures "$LAB_HERE/failures" \
 	--rendezvous "tls://rendezvous.test:443$(grep -o '#.*' "$LAB/rendezvous.log")" \
 	--turn-user "$RELAY_USER:$RELAY_PASSWORD" --turn-ca "$LAB/relay.pem" \
 	--proxy "http://192.168.1.1:$LAB_PROXY_PORT" "${servers[@]/#/--server=}" \

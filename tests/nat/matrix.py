@@ -11,23 +11,20 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
 import time
 
 POLL_S = 0.02
+STATUS_S = 0.2        # between two looks at what both say
 BASE_PORT = 11365     # of the first cell; below all ports that hosts choose themselves
-SETTLE_S = 5          # for a peer-reflexive candidate to turn out to be a relayed one
-TYPES = {'D': 'direct', 'R': 'relay'}
+TYPES = {'D': 'direct', 'R': 'relay', 'N': None}
 
 
 class Failure(Exception):
     pass
-
-
-class RelayWon(Failure):
-    """There is a direct path, but a relayed pair was nominated before it was found."""
 
 
 class Table:
@@ -55,43 +52,52 @@ class Table:
         self.kinds = names
 
 
+class Reasons:
+    """The file of what both sides must say of a pair that has no direct path."""
+
+    def __init__(self, path):
+        self.lines = []
+        for line in path.read_text().splitlines():
+            if line and not line.startswith('#'):
+                self.lines.append(line.split(maxsplit=2))
+
+    def of(self, pair, names):
+        for row, column, text in self.lines:
+            if all(kinds == '*' or kind in kinds.split(',')
+                   for kind, kinds in zip(pair, (row, column))):
+                for letter, name in zip('AB', names):
+                    text = re.sub(rf'\b{letter}\b', name, text)
+                words = text.split(' | ')
+                return [words[0], words[-1]]
+        raise Failure(f'no reason is expected between {pair[0]} and {pair[1]}')
+
+
 class Cell:
     """One session of two parties."""
 
-    def __init__(self, lab, number, pair, code, policy='any'):
+    def __init__(self, lab, number, pair, code):
         self.lab = lab
         self.number = number
-        self.policy = policy
         self.pair = pair
         self.code = code
         self.hosts = [f'{pair[0]}-1', f'{pair[1]}-2']
         self.names = ['alice', 'bob']
-        self.name = f'cell-{number}-{policy}'
+        self.name = f'cell-{number}'
         self.dir = lab.dir / self.name
         self.processes = []
 
     def run(self):
-        """The seconds it took to connect by the expected path, and whether a relay had to be
-        forbidden for it."""
-        try:
-            return self.attempt(), False
-        except RelayWon:
-            again = Cell(self.lab, self.number, self.pair, self.code, 'direct')
-            return again.attempt(), True
-
-    def attempt(self):
+        """The seconds it took to connect, and whether that was by a relay first."""
         try:
             self.configure()
             for i in (0, 1):
                 self.start(i)
-            seconds = self.connect()
+            found = self.connect() if TYPES[self.code] else self.fail()
             self.stop()
             for name, process in zip(self.names, self.processes):
                 if process.returncode != 0:
                     raise Failure(f'{name} ended with {process.returncode}')
-            return seconds
-        except RelayWon:
-            raise
+            return found
         except (Failure, subprocess.SubprocessError, OSError) as error:
             raise Failure(f'{self}: {error}\n{self.logs()}') from error
         finally:
@@ -102,8 +108,9 @@ class Cell:
 
     def configure(self):
         self.dir.mkdir()
-        session = (f'[session]\nname = {self.name}\nrendezvous = {self.lab.rendezvous}\n'
-                   f'path = {self.policy}\n{self.lab.servers}')
+        session = f'[session]\nname = {self.name}\nrendezvous = {self.lab.rendezvous}\n'
+        session += ''.join(f'{line}\n' for line in self.lab.servers
+                           if TYPES[self.code] or not line.startswith('turn'))
         for name, kind in zip(self.names, self.pair):
             (self.dir / name).mkdir(mode=0o700)
             identity = self.dir / f'{name}.pem'
@@ -145,36 +152,56 @@ class Cell:
     def status(self, i):
         return json.loads(self.ask(i, 'status', '--json').stdout)
 
-    def wait(self, i, seconds):
-        """Whether party i gets connected within that time."""
+    def await_start(self, i):
         until = time.monotonic() + self.lab.deadline
         while ' runs' not in (self.dir / f'{self.names[i]}.log').read_text():
             if self.processes[i].poll() is not None or time.monotonic() > until:
                 raise Failure(f'{self.names[i]} does not run')
             time.sleep(POLL_S)
+
+    def wait(self, i, seconds):
+        """Whether party i gets connected within that time."""
+        self.await_start(i)
         return self.ask(i, 'wait', '--timeout', str(seconds)).returncode == 0
 
+    def peers(self):
+        """What each party's status says of the other."""
+        return [self.status(i)['peers'][0] for i in (0, 1)]
+
+    def await_peers(self, what, is_so):
+        until = time.monotonic() + self.lab.deadline
+        while not is_so(peers := self.peers()):
+            if time.monotonic() > until:
+                raise Failure(f'not {what}, but {peers}')
+            time.sleep(STATUS_S)
+
     def connect(self):
-        expected = TYPES[self.code]
         for i in (0, 1):
             if not self.wait(i, self.lab.deadline):
-                raise Failure(f'no path, instead of {expected}')
-        until = time.monotonic() + SETTLE_S
-        while True:
-            statuses = [self.status(i) for i in (0, 1)]
-            paths = [status['peers'][0]['path'] for status in statuses]
-            types = [path and path['type'] for path in paths]
-            if types == [expected, expected]:
-                break
-            if types == ['relay', 'relay']:
-                raise RelayWon()
-            if time.monotonic() > until:
-                raise Failure(f'not {expected}, but {paths}')
-            time.sleep(POLL_S)
+                raise Failure(f'no path, instead of {TYPES[self.code]}')
+        seconds = max(s['running_s'] - s['peers'][0]['since_s'] for s in map(self.status, (0, 1)))
+        # A pair whose relay was faster has to leave it for a direct path.
+        relayed = [peer['path'] and peer['path']['type'] for peer in self.peers()] == ['relay', 'relay']
+        expected = [TYPES[self.code]] * 2
+        self.await_peers(expected, lambda peers: [
+            peer['path'] and peer['path']['type'] for peer in peers] == expected)
+        whys = [None, None]
+        if self.code == 'R':
+            whys = [f'relay: {why}' for why in self.lab.reasons.of(self.pair, self.names)]
+        self.await_peers(whys, lambda peers: [peer['why'] for peer in peers] == whys)
         ping = self.ask(0, 'ping', self.names[1], '-n', '1')
         if ping.returncode != 0:
             raise Failure(f'ping: {ping.stderr.strip()}')
-        return max(s['running_s'] - s['peers'][0]['since_s'] for s in statuses)
+        return seconds, relayed and self.code == 'D'
+
+    def fail(self):
+        for i in (0, 1):
+            self.await_start(i)
+        started = time.monotonic()
+        whys = [f'no path: {why}, no turn= configured'
+                for why in self.lab.reasons.of(self.pair, self.names)]
+        self.await_peers(whys, lambda peers: [peer['why'] for peer in peers] == whys)
+        return time.monotonic() - started, False
 
     def stop(self):
         for process in self.processes:
@@ -205,7 +232,8 @@ class Lab:
         self.turn_ca = arguments.turn_ca
         self.proxy = arguments.proxy
         self.deadline = 30 * int(os.environ.get('SLOWDOWN') or 1)
-        self.servers = ''.join(f'{line}\n' for line in arguments.server)
+        self.servers = arguments.server
+        self.reasons = Reasons(arguments.reasons)
 
 
 def show(table, pairs, results):
@@ -227,9 +255,9 @@ def text(table, results, pair):
         return ''
     if results[pair] is None:
         return 'FAILED'
-    times, relay_won = zip(*results[pair])
+    times, relayed = zip(*results[pair])
     code = table.expected[pair]
-    return f'{code.lower() if any(relay_won) else code} {statistics.median(times):.2f}'
+    return f'{code.lower() if any(relayed) else code} {statistics.median(times):.2f}'
 
 
 def main():
@@ -242,6 +270,8 @@ def main():
     parser.add_argument('--proxy', required=True, help='of those who have no other way out')
     parser.add_argument('--server', action='append', help='a line for session.ini')
     parser.add_argument('--paths', required=True, type=pathlib.Path)
+    parser.add_argument('--reasons', required=True, type=pathlib.Path)
+    parser.add_argument('--failures', required=True, type=pathlib.Path)
     parser.add_argument('--kinds', help='only pairs of these')
     parser.add_argument('--ordered', action='store_true', help='each pair both ways round')
     parser.add_argument('--runs', type=int, default=1)
@@ -256,25 +286,36 @@ def main():
              for j, b in enumerate(kinds) if i <= j or arguments.ordered]
     pairs += [(kind, kind) for kind in table.neighbours if kind in wanted]
 
+    failing = [tuple(line.split()) for line in arguments.failures.read_text().splitlines()
+               if line and not line.startswith('#')]
+    failing = [pair for pair in failing if all(kind in wanted for kind in pair)]
+
     started = time.monotonic()
-    cells = [Cell(lab, n, pair, table.expected[pair])
-             for n, pair in enumerate(pairs * arguments.runs)]
+    # Those that wait longest come first.
+    cells = [Cell(lab, n, pair, 'N') for n, pair in enumerate(failing)]
+    cells += [Cell(lab, len(cells) + n, pair, table.expected[pair])
+              for n, pair in enumerate(pairs * arguments.runs)]
     results = {}
     failures = []
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         running = {pool.submit(cell.run): cell for cell in cells}
         for future in concurrent.futures.as_completed(running):
-            pair = running[future].pair
+            cell = running[future]
+            key = (*cell.pair, 'N') if cell.code == 'N' else cell.pair
             try:
                 found = future.result()
-                if results.setdefault(pair, []) is not None:
-                    results[pair].append(found)
+                if results.setdefault(key, []) is not None:
+                    results[key].append(found)
             except Failure as failure:
-                results[pair] = None
+                results[key] = None
                 failures.append(str(failure))
     show(table, pairs, results)
-    print('D direct, R relay, d direct only where relays are not allowed, as one comes first; with '
-          'the seconds from start to connected. Rows: party 0')
+    print('D direct, R relay, d direct after a relay that came first; with the seconds from start to '
+          'connected. Rows: party 0')
+    for a, b in failing:
+        if results[a, b, 'N'] is not None:
+            print(f'without a relay: {a} to {b}: no path, after {results[a, b, "N"][0][0]:.0f} s: '
+                  f'{lab.reasons.of((a, b), ("A", "B"))[0]}')
     print(f'{len(cells)} cells in {time.monotonic() - started:.0f} s, {len(failures)} failed')
     for failure in failures:
         print(f'FAILED: {failure}')

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "path_rig.h"
 
 static void
@@ -234,6 +235,27 @@ fails_without_candidates(void **state)
 	rig_close(&e);
 }
 
+/* Without the time that checks may take: there are none. */
+static void
+fails_soon_without_a_common_family(void **state)
+{
+	const char *line[] = {"1 1 UDP 1000000000 2001:db8::1 9 typ host"};
+	struct end e = {0};
+	uint64_t started_ns = clock_now_ns();
+	struct err err;
+
+	(void)state;
+	rig_use_hosts("127.0.0.1", NULL);
+	rig_open(&e, NULL);
+	assert_int_equal(path_remote(e.path, "abcd", "0123456789012345678901", line, 1,
+				     true, &err),
+			 0);
+	rig_run_until(rig_has_failed, &e);
+	assert_non_null(strstr(e.why, "no pair of candidates"));
+	assert_true(clock_now_ns() - started_ns < rig_ctx->times.answer_ms * NS_PER_MS);
+	rig_close(&e);
+}
+
 static int
 offer(struct end *e, const char *ufrag, const char *pwd, const char *line)
 {
@@ -433,6 +455,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 	    TEST(connects),
 	    TEST(connects_over_loopback),
+	    TEST(fails_soon_without_a_common_family),
 	    TEST(connects_over_ipv6),
 	    TEST(connects_in_spite_of_delays),
 	    TEST(sends_trains),

@@ -233,6 +233,68 @@ says_what_is_wrong_with_servers(void **state)
 		close_server(&s[i]);
 }
 
+/* The server itself is on loopback, where everything but these may be true. */
+static void
+takes_no_address_that_cannot_be(void **state)
+{
+	static const char *const lies[] = {"224.0.0.1", "0.0.0.0", "255.255.255.255",
+					   "240.0.0.1"};
+	struct probe_result r;
+	struct server s[2];
+	struct probe *p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+		open_server(&s[0], "127.0.0.1", HONEST, lies[i], 0);
+		open_server(&s[1], "127.0.0.2", HONEST, "198.51.100.1", 0);
+		p = run(s, 2, &r);
+		assert_int_equal(r.server[0].state, PROBE_FAILED);
+		assert_true(r.server[0].lies);
+		assert_contains(r.server[0].why, lies[i]);
+		assert_contains(r.server[0].why, "cannot be");
+		assert_int_equal(r.server[1].state, PROBE_ANSWERED);
+		assert_ptr_equal(probe_best(p), &r.server[1].addr[PROBE_IPV4]);
+		probe_free(p);
+		close_server(&s[0]);
+		close_server(&s[1]);
+	}
+	/* UDP gets out all the same. */
+	open_server(&s[0], "127.0.0.1", HONEST, "224.0.0.1", 0);
+	p = run(s, 1, &r);
+	assert_int_equal(r.udp, PROBE_YES);
+	assert_null(probe_best(p));
+	probe_free(p);
+	close_server(&s[0]);
+}
+
+/* One that lies in a way that could be true is outvoted. */
+static void
+asks_where_most_agree(void **state)
+{
+	struct probe_result r;
+	struct server s[3];
+	struct probe *p;
+	union addr a;
+
+	(void)state;
+	open_server(&s[0], "127.0.0.1", HONEST, "9.9.9.9", 0);
+	open_server(&s[1], "127.0.0.2", HONEST, "198.51.100.1", 0);
+	open_server(&s[2], "127.0.0.3", HONEST, "198.51.100.1", 7);
+	p = run(s, 3, &r);
+	assert_ptr_not_equal(probe_best(p), &r.server[0].addr[PROBE_IPV4]);
+	addr_parse(&a, "198.51.100.1", 5);
+	assert_false(probe_contradicts(p, &a));
+	addr_parse(&a, "9.9.9.9", 5);
+	assert_false(probe_contradicts(p, &a));
+	addr_parse(&a, "9.9.9.8", 5);
+	assert_true(probe_contradicts(p, &a));
+	addr_parse(&a, "2001:db8::1", 5);
+	assert_false(probe_contradicts(p, &a));
+	probe_free(p);
+	for (size_t i = 0; i < 3; i++)
+		close_server(&s[i]);
+}
+
 static void
 knows_when_udp_is_blocked(void **state)
 {
@@ -276,6 +338,8 @@ main(void)
 	    cmocka_unit_test(sees_no_nat),
 	    cmocka_unit_test(tells_mappings),
 	    cmocka_unit_test(says_what_is_wrong_with_servers),
+	    cmocka_unit_test(takes_no_address_that_cannot_be),
+	    cmocka_unit_test(asks_where_most_agree),
 	    cmocka_unit_test(knows_when_udp_is_blocked),
 	};
 

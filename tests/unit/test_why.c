@@ -48,6 +48,19 @@ explains_relays(void **state)
 }
 
 static void
+explains_one_nat_for_both(void **state)
+{
+	(void)state;
+	w.same_nat = true;
+	w.us.facts.mapping = w.them.facts.mapping = SIGNAL_MAPPING_DEPENDENT;
+	assert_string_equal(why_relayed(&w, out),
+			    "relay: both sides are behind one NAT, which does not lead "
+			    "back inside (hairpinning)");
+	w.us.facts.udp = SIGNAL_UDP_BLOCKED;
+	assert_string_equal(why_relayed(&w, out), "relay: UDP blocked at alice");
+}
+
+static void
 explains_families_and_firewalls(void **state)
 {
 	(void)state;
@@ -104,6 +117,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(explains_relays, set_up),
+	    cmocka_unit_test_setup(explains_one_nat_for_both, set_up),
 	    cmocka_unit_test_setup(explains_families_and_firewalls, set_up),
 	    cmocka_unit_test_setup(explains_failures, set_up),
 	    cmocka_unit_test_setup(does_without_the_other_sides_facts, set_up),
