@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "tunnel/echo.h"
+#include "tunnel/run_peer.h"
 #include "tunnel/stream_internal.h"
 
 /* The side of a stream that the peer opened: see stream.h for its states. */
@@ -130,21 +131,20 @@ request_port(struct stream *s, const struct header_request *req)
 	return 0;
 }
 
-/* The stream becomes the echo service's; what came behind the header is its first data.
- */
+/* The stream becomes ${service}'s, NULL when it cannot have one more; what came behind the
+ * header is its first data. */
 static void
-hand_to_echo(struct stream *s, const uint8_t *data, size_t len, bool fin)
+hand_over(struct stream *s, struct link_owner *service, const uint8_t *data, size_t len,
+	  bool fin)
 {
-	struct quic_stream *qs = s->qs;
-	struct link_owner *echo = echo_accept(peer_link(s->peer), qs);
-
-	if (echo == NULL) {
+	if (service == NULL) {
 		stream_abort(s, QUIC_CODE_LIMIT);
 		return;
 	}
 	s->qs = NULL;
 	stream_destroy(s);
-	echo->ops->data(echo, data, len, fin);
+	if (len > 0 || fin)
+		service->ops->data(service, data, len, fin);
 }
 
 /* Collect the header and do what it asks for; ${data} is the rest behind it. */
@@ -176,7 +176,11 @@ on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
 		return;
 	}
 	if (req.port == 0 && strcmp(req.host, SERVICE_ECHO) == 0)
-		hand_to_echo(s, data + n, len - n, fin);
+		hand_over(s, echo_accept(peer_link(s->peer), s->qs), data + n, len - n,
+			  fin);
+	else if (req.port == 0 && strcmp(req.host, SERVICE_RUN) == 0)
+		hand_over(s, run_peer_accept(peer_run(s->peer), s->qs), data + n, len - n,
+			  fin);
 	else if ((req.port == 0 && strcmp(req.host, SERVICE_MPYC) == 0
 		      ? request_mpyc(s)
 		      : request_port(s, &req)) == 0)

@@ -38,6 +38,7 @@ struct link_config {
 	 * neither keys nor which index is the smaller one. */
 	const struct party *us, *them;
 	size_t self, peer; /* indices when the link is made */
+	struct runs *runs; /* for the peer that has the link: run.h */
 };
 
 struct link_callbacks {

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "rendezvous/contact.h"
 #include "tunnel/peer.h"
+#include "tunnel/run_peer.h"
 #include "tunnel/stream.h"
 
 /* When the peer allows no further streams now, ask again after this long. */
@@ -23,6 +24,7 @@ struct peer {
 	const char *name;   /* in it */
 	uint8_t incarnation[CONTACT_INCARNATION_BYTES];
 	struct link *link;
+	struct run_peer *run;
 	bool closing; /* takes no new streams */
 
 	struct stream_list all;
@@ -32,6 +34,7 @@ struct peer {
 	struct stream_list waiting_mpyc; /* for their turn, and the link */
 	struct stream *live_mpyc;        /* whose turn it is */
 	struct event *advance;           /* somebody who waits may proceed */
+	unsigned n_mpyc;                 /* that went live, ever */
 	struct stream_list fed;          /* have data for their local programs */
 	struct event *feed;              /* only ever activated, for them */
 	size_t n_streams[2];
@@ -244,6 +247,30 @@ peer_remove(struct peer *p, struct stream *s)
 }
 
 void
+peer_mpyc_went_live(struct peer *p)
+{
+	p->n_mpyc++;
+}
+
+bool
+peer_mpyc_is_live(const struct peer *p)
+{
+	return p->live_mpyc != NULL && !stream_is_held(p->live_mpyc);
+}
+
+unsigned
+peer_mpyc_count(const struct peer *p)
+{
+	return p->n_mpyc;
+}
+
+struct run_peer *
+peer_run(struct peer *p)
+{
+	return p->run;
+}
+
+void
 peer_count(struct peer *p, size_t sent, size_t received)
 {
 	p->bytes_sent += sent;
@@ -375,12 +402,18 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 		err_ssl(err, "no random numbers");
 		goto err1;
 	}
+	p->run = run_peer_new(p, cfg->runs);
+	if (p->run == NULL) {
+		err_set(err, "out of memory");
+		goto err1;
+	}
 	p->link = link_new(&p->cfg, &link_callbacks, p, err);
 	if (p->link == NULL)
 		goto err1;
 	return p;
 
 err1:
+	run_peer_free(p->run);
 	free_events(p);
 	free(p);
 	return NULL;
@@ -448,6 +481,7 @@ peer_free(struct peer *p)
 	p->closing = true;
 	while ((links = TAILQ_FIRST(&p->all)) != NULL)
 		stream_kill(links->stream);
+	run_peer_free(p->run);
 	link_free(p->link);
 	free_events(p);
 	free(p);

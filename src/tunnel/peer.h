@@ -13,6 +13,7 @@
 
 /* One other party: the link to it, and its streams. */
 struct peer;
+struct run_peer;
 struct stream;
 
 /* Streams of one party, of each direction; one more is refused. */
@@ -43,6 +44,8 @@ struct link *peer_link(struct peer *p);
 const char *peer_name(const struct peer *p);
 size_t peer_index(const struct peer *p);
 const struct link_config *peer_config(const struct peer *p);
+/* What it and we tell each other of programs. */
+struct run_peer *peer_run(struct peer *p);
 void peer_status(const struct peer *p, struct peer_status *out);
 
 /* A local program's connection for the peer's MPyC program. Takes ${fd} over. */
@@ -50,6 +53,10 @@ void peer_open_mpyc(struct peer *p, int fd);
 /* A local program's connection to a port that the peer exposes; with ${socks} it waits
  * for a SOCKS5 reply. Takes ${fd} over. */
 void peer_open_port(struct peer *p, int fd, uint16_t port, bool socks);
+
+/* Whether programs are connected by an MPyC stream now, and how often they have been. */
+bool peer_mpyc_is_live(const struct peer *p);
+unsigned peer_mpyc_count(const struct peer *p);
 
 /* --- for its streams --- */
 
@@ -66,6 +73,8 @@ void peer_wait(struct peer *p, struct stream *s);
 /* ${s} has got data: stream_move() follows, when all datagrams that wait have been read
  * and before the loop waits again. */
 void peer_feed(struct peer *p, struct stream *s);
+/* An MPyC stream of its is live from now on. */
+void peer_mpyc_went_live(struct peer *p);
 /* ${s} is about to be freed. */
 void peer_remove(struct peer *p, struct stream *s);
 /* Bytes of streams' data that moved. */

@@ -13,6 +13,7 @@
 #include "tunnel/doubles.h"
 #include "tunnel/ping.h"
 #include "tunnel/proxy_internal.h"
+#include "tunnel/run.h"
 
 #define ALPN "mpcproxy/1"
 
@@ -142,6 +143,7 @@ on_changed(void *arg)
 {
 	struct proxy *p = arg;
 
+	runs_changed(p->runs);
 	p->cb.changed(p->arg);
 }
 
@@ -175,6 +177,7 @@ proxy_make_peer(struct proxy *p, size_t self, size_t index, struct err *err)
 	    .us = &p->us,
 	    .self = self,
 	    .peer = index,
+	    .runs = p->runs,
 	};
 
 	return peer_new(&cfg, &peer_callbacks, p, err);
@@ -190,6 +193,7 @@ make_peers(struct proxy *p, struct err *err)
 		if (p->peers[i] == NULL)
 			return -1;
 	}
+	runs_set_peers(p->runs, p->peers, p->session->n_parties);
 	return 0;
 }
 
@@ -423,6 +427,8 @@ proxy_new(struct event_base *base, struct session *s, struct local *l,
 		err_set(err, "out of memory");
 		goto err1;
 	}
+	if ((p->runs = runs_new(base, err)) == NULL)
+		goto err1;
 	if (proxy_prepare_ports(p, p->self, err) != 0 || make_contexts(p, err) != 0 ||
 	    make_peers(p, err) != 0 || watch_doubles(p, err) != 0 ||
 	    proxy_serve_mailbox(p, &p->mailbox, err) != 0 ||
@@ -445,8 +451,11 @@ proxy_free(struct proxy *p)
 	network_free(p->network);
 	ports_free(p->ports);
 	socks_free(p->socks);
+	if (p->runs != NULL)
+		runs_close(p->runs);
 	for (size_t i = 0; p->peers != NULL && i < p->session->n_parties; i++)
 		peer_free(p->peers[i]);
+	runs_free(p->runs);
 	for (size_t i = 0; i < p->n_places; i++)
 		proxy_close_place(p->places[i]);
 	doubles_free(p->doubles);
@@ -496,6 +505,7 @@ proxy_drain(struct proxy *p, uint64_t limit_ns)
 	p->draining = true;
 	ports_free(p->ports);
 	p->ports = NULL;
+	runs_close(p->runs);
 	for (size_t i = 0; i < p->session->n_parties; i++)
 		if (p->peers[i] != NULL)
 			peer_stop_accepting(p->peers[i]);
@@ -550,4 +560,20 @@ proxy_ping(struct proxy *p, const char *name, proxy_ping_done *done, void *arg,
 		return NULL;
 	}
 	return ping_start(p->base, peer_link(p->peers[index]), done, arg, err);
+}
+
+struct run *
+proxy_run(struct proxy *p, const uint8_t *offer, size_t len,
+	  const struct run_callbacks *cb, void *arg, struct err *err)
+{
+	return runs_begin(p->runs, offer, len, cb, arg, err);
+}
+
+bool
+proxy_mpyc_is_over(const struct proxy *p)
+{
+	for (size_t i = 0; i < p->session->n_parties; i++)
+		if (p->peers[i] != NULL && peer_mpyc_is_live(p->peers[i]))
+			return false;
+	return true;
 }

@@ -40,6 +40,7 @@ struct proxy {
 	struct mailbox *mailbox;
 	struct socks *socks;
 	struct ports *ports;
+	struct runs *runs;
 	struct peer **peers;   /* by index; NULL at our own */
 	struct place **places; /* as in session.ini */
 	size_t n_places;

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "tunnel/proxy_internal.h"
+#include "tunnel/run.h"
 
 /*
  * A new configuration for a running proxy. Everything points to the session and the local
@@ -261,6 +262,7 @@ commit_peers(struct reload *r, bool was_online)
 	p->self = r->self;
 	p->us = s->parties[r->self];
 	p->peers = r->peers;
+	runs_set_peers(p->runs, p->peers, s->n_parties);
 	for (size_t i = 0; i < n_old; i++) {
 		if (old[i] == NULL || has_peer(p->peers, s->n_parties, old[i]))
 			continue;

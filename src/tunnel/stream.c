@@ -155,8 +155,10 @@ stream_go_live(struct stream *s)
 {
 	s->state = STATE_LIVE;
 	joint_open(s->joint);
-	if (s->mpyc)
-		log_info("peer=%s the MPyC programs are connected", peer_name(s->peer));
+	if (!s->mpyc)
+		return;
+	peer_mpyc_went_live(s->peer);
+	log_info("peer=%s the MPyC programs are connected", peer_name(s->peer));
 }
 
 void

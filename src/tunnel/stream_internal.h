@@ -20,6 +20,7 @@ enum stream_state {
 /* Services that a request can name besides ports; their port is 0. */
 #define SERVICE_MPYC "mpyc"
 #define SERVICE_ECHO "echo"
+#define SERVICE_RUN  "run"
 
 struct stream {
 	struct link_owner owner; /* first: see conn.h */
