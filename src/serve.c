@@ -61,7 +61,7 @@ on_changed(void *arg)
 		log_info("session=%s all %zu parties connected", st.session,
 			 st.n_parties);
 	else if (!all && r->all_connected)
-		log_warn("session=%s connected=%zu of %zu: a party is missing again",
+		log_info("session=%s connected=%zu of %zu: a party is missing again",
 			 st.session, st.n_connected, st.n_parties - 1);
 	r->all_connected = all;
 }

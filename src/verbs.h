@@ -8,13 +8,19 @@
  *   0  done
  *   1  it could not be done; the message on stderr says why and what to do
  *   2  the command line was wrong
- *   3  (wait) the time was up before every party was connected
+ *   3  (wait, run) the time was up before every party was connected, or ready
+ *  75  (run) the session was lost while the program ran, and it was ended
+ *  76  (run) the parties were about to run different things
+ *
+ * With a program, run returns that one's code; 126 and 127 mean what they mean to a shell.
  */
 enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
 	EXIT_TIMEOUT = 3,
+	EXIT_LOST = 75,
+	EXIT_DIFFERENT = 76,
 };
 
 int cmd_run(int argc, char **argv);

@@ -211,6 +211,7 @@ local_set_base_port(struct local *l, const char *text, size_t n_parties, struct 
 			       "and 65535 is the last",
 			       port, n_parties, port + n_parties - 1);
 	l->base_port = port;
+	l->has_base_port = true;
 	return 0;
 }
 

@@ -43,6 +43,7 @@ struct local {
 	char *file;     /* for messages; NULL when there is none */
 	char *identity; /* path, or NULL for the default */
 	uint16_t base_port;
+	bool has_base_port; /* somebody has chosen it */
 	union addr listen; /* mailbox served from this proxy; AF_UNSPEC: none */
 	union addr socks5; /* always on loopback; AF_UNSPEC: none */
 	bool mpyc_guard;

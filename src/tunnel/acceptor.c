@@ -70,7 +70,7 @@ acceptor_dial(struct stream *s)
 
 	if (s->mpyc)
 		s->port = (uint16_t)(cfg->local->base_port + cfg->self);
-	s->dialer = dialer_start(cfg->base, s->port, s->mpyc, on_dialled, s);
+	s->dialer = dialer_start(cfg->base, s->port, s->mpyc, cfg->runs, on_dialled, s);
 	if (s->dialer == NULL)
 		return -1;
 	s->state = STATE_DIALLING;

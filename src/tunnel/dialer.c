@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/owner.h"
 #include "tunnel/dialer.h"
+#include "tunnel/gate.h"
+#include "tunnel/run.h"
 
 struct dialer {
 	struct event_base *base;
@@ -17,6 +19,8 @@ struct dialer {
 	int fd;
 	uint16_t port;
 	bool patient;
+	struct runs *runs;
+	struct gate_dial *through; /* the gate, under way */
 	bool ipv6;
 	int error; /* of the first address, which says more than the second's */
 	struct log_gate gate;
@@ -29,6 +33,9 @@ static void attempt(struct dialer *d);
 static void
 drop_socket(struct dialer *d)
 {
+	if (d->through != NULL)
+		gate_dial_cancel(d->through);
+	d->through = NULL;
 	if (d->connected != NULL)
 		event_free(d->connected);
 	d->connected = NULL;
@@ -140,9 +147,30 @@ on_connected(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_through(void *arg, int fd, int error)
+{
+	struct dialer *d = arg;
+
+	d->through = NULL;
+	d->fd = fd;
+	if (fd < 0)
+		failed(d, error);
+	else
+		finish(d, NULL);
+}
+
+static void
 attempt(struct dialer *d)
 {
+	struct gate *gate = d->patient && d->runs != NULL ? runs_gate(d->runs) : NULL;
 	union addr to;
+
+	if (gate != NULL) {
+		d->through = gate_dial(gate, on_through, d);
+		if (d->through == NULL)
+			failed(d, EAGAIN);
+		return;
+	}
 
 	addr_parse(&to, d->ipv6 ? "::1" : "127.0.0.1", d->port);
 	d->fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -172,8 +200,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct dialer *
-dialer_start(struct event_base *base, uint16_t port, bool patient, dialer_done *done,
-	     void *arg)
+dialer_start(struct event_base *base, uint16_t port, bool patient, struct runs *runs,
+	     dialer_done *done, void *arg)
 {
 	struct dialer *d = calloc(1, sizeof *d);
 
@@ -182,6 +210,7 @@ dialer_start(struct event_base *base, uint16_t port, bool patient, dialer_done *
 	d->base = base;
 	d->port = port;
 	d->patient = patient;
+	d->runs = runs;
 	d->fd = -1;
 	d->done = done;
 	d->arg = arg;

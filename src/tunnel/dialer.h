@@ -10,6 +10,7 @@
 
 /* Connecting to a TCP port of this machine's loopback. */
 struct dialer;
+struct runs;
 
 /* ${fd} is connected, non-blocking, with TCP_NODELAY, and the callee's; or -1 and the
  * reason. */
@@ -19,11 +20,13 @@ typedef void dialer_done(void *arg, int fd, const char *why);
  * Dial ${port} on 127.0.0.1. With ${patient}, try again every DIALER_RETRY_MS without
  * limit, and accept only a program of our own user there (owner_check_server(); a
  * stranger's is logged and tried again). Otherwise one attempt each at 127.0.0.1 and
- * ::1. ${done} is called from the event loop, once; afterwards the dialer is freed.
+ * ::1. A patient one asks ${runs} (may be NULL) each time whether our program is isolated
+ * (runs_gate()), and where: nobody else is there, so that no owner is asked for. ${done} is
+ * called from the event loop, once; afterwards the dialer is freed.
  */
 #define DIALER_RETRY_MS 50
 struct dialer *dialer_start(struct event_base *base, uint16_t port, bool patient,
-			    dialer_done *done, void *arg);
+			    struct runs *runs, dialer_done *done, void *arg);
 /* Before ${done}: ${done} is not called any more. */
 void dialer_cancel(struct dialer *d);
 

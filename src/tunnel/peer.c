@@ -313,7 +313,10 @@ on_down(void *arg, const char *why)
 {
 	struct peer *p = arg;
 
-	log_warn("peer=%s disconnected: %s", p->name, why);
+	if (p->closing || run_peer_has_ended(p->run))
+		log_info("peer=%s disconnected: %s", p->name, why);
+	else
+		log_warn("peer=%s disconnected: %s", p->name, why);
 	p->cb.changed(p->arg);
 }
 

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <openssl/rand.h>
@@ -327,6 +328,17 @@ on_socks_request(void *arg, int fd, const char *host, uint16_t port)
 
 static const struct socks_callbacks socks_callbacks = {.request = on_socks_request};
 
+/* While our program is isolated, no other is. */
+static void
+refuse_outside(int fd)
+{
+	const struct linger now = {.l_onoff = 1};
+
+	log_warn("a program outside of the isolated one wants to be MPyC's: refused");
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	close(fd);
+}
+
 static void
 on_accepted(void *arg, const struct port *port, int fd)
 {
@@ -340,6 +352,8 @@ on_accepted(void *arg, const struct port *port, int fd)
 	index = session_find_key(p->session, &port->party);
 	if (index < 0 || p->peers[index] == NULL)
 		close(fd);
+	else if (port->kind == PORT_MPYC && runs_gate(p->runs) != NULL)
+		refuse_outside(fd);
 	else if (port->kind == PORT_MPYC)
 		peer_open_mpyc(p->peers[index], fd);
 	else
@@ -567,6 +581,12 @@ proxy_run(struct proxy *p, const uint8_t *offer, size_t len,
 	  const struct run_callbacks *cb, void *arg, struct err *err)
 {
 	return runs_begin(p->runs, offer, len, cb, arg, err);
+}
+
+int
+proxy_set_gate(struct proxy *p, int fd, struct err *err)
+{
+	return runs_set_gate(p->runs, fd, err);
 }
 
 bool

@@ -1,12 +1,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "tunnel/gate.h"
 #include "tunnel/peer.h"
 #include "tunnel/run.h"
 #include "tunnel/run_peer.h"
@@ -37,6 +39,7 @@ struct runs {
 	struct event *look;  /* something has changed */
 	struct event *grace; /* for programs whose partner has failed */
 	struct run *run;     /* NULL: none */
+	struct gate *gate;   /* NULL: none */
 };
 
 static void
@@ -382,6 +385,54 @@ runs_begin(struct runs *rs, const uint8_t *offer, size_t len,
 	return r;
 }
 
+/* --- the way to an isolated program --- */
+
+static void
+on_gate_accepted(void *arg, size_t index, int fd)
+{
+	struct runs *rs = arg;
+
+	if (other(rs, index) != NULL)
+		peer_open_mpyc(rs->peers[index], fd);
+	else
+		close(fd);
+}
+
+static void
+on_gate_closed(void *arg)
+{
+	struct runs *rs = arg;
+	struct gate *gate = rs->gate;
+
+	rs->gate = NULL;
+	gate_free(gate);
+}
+
+static const struct gate_callbacks gate_callbacks = {on_gate_accepted, on_gate_closed};
+
+int
+runs_set_gate(struct runs *rs, int fd, struct err *err)
+{
+	if (fd < 0) {
+		if (rs->gate != NULL)
+			on_gate_closed(rs);
+		return 0;
+	}
+	if (rs->gate != NULL) {
+		close(fd);
+		return err_set(err, "an isolated program of this party is being run "
+				    "already: one at a time");
+	}
+	rs->gate = gate_new(rs->base, fd, &gate_callbacks, rs);
+	return rs->gate != NULL ? 0 : err_set(err, "out of memory");
+}
+
+struct gate *
+runs_gate(const struct runs *rs)
+{
+	return rs->gate;
+}
+
 /* --- for the proxy --- */
 
 void
@@ -454,6 +505,7 @@ runs_free(struct runs *rs)
 		return;
 	if (rs->run != NULL)
 		run_free(rs->run);
+	gate_free(rs->gate);
 	if (rs->look != NULL)
 		event_free(rs->look);
 	if (rs->grace != NULL)

@@ -18,6 +18,7 @@
  */
 struct run;
 struct runs; /* of a proxy: ours, and the others' */
+struct gate;
 struct peer;
 struct proxy;
 
@@ -65,6 +66,11 @@ const uint8_t *run_party_offer(const struct run *r, size_t index, size_t *len);
 void run_agree(struct run *r, uint32_t set);
 /* Tell the others how it ended, and free it. */
 void run_finish(struct run *r, enum run_end how, uint8_t code);
+/* Our MPyC program is where the socket ${fd} leads (gate.h), and nowhere else, until this is
+ * called with -1 or the other end is closed. Takes ${fd} over. -1 when there is a gate
+ * already. */
+int proxy_set_gate(struct proxy *p, int fd, struct err *err);
+
 /* No connection between MPyC programs is open here. */
 bool proxy_mpyc_is_over(const struct proxy *p);
 
@@ -80,10 +86,14 @@ void runs_changed(struct runs *rs);
 void runs_close(struct runs *rs);
 /* After the peers; runs_close() before them. Our run is freed with it. */
 void runs_free(struct runs *rs);
+int runs_set_gate(struct runs *rs, int fd, struct err *err);
 struct run *runs_begin(struct runs *rs, const uint8_t *offer, size_t len,
 		       const struct run_callbacks *cb, void *arg, struct err *err);
 
 /* --- for the peers --- */
+
+/* NULL: our program is on this machine's loopback. */
+struct gate *runs_gate(const struct runs *rs);
 
 /* Another offer, readiness or ability than before. */
 void runs_peer_changed(struct runs *rs);

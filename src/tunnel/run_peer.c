@@ -46,6 +46,7 @@ struct run_peer {
 	TAILQ_HEAD(, heard) heard;
 	size_t n_heard;
 	bool unable;
+	bool ended; /* the last thing they said */
 	bool closing;
 };
 
@@ -292,6 +293,7 @@ take_offer(struct heard *h, const struct run_message *m)
 	}
 	memcpy(h->offer, m->value, m->len);
 	h->offer_len = m->len;
+	h->rp->ended = false;
 	log_debug("peer=%s is about to run %s", peer_name(h->rp->peer), parsed.program);
 	return 0;
 }
@@ -305,6 +307,7 @@ take_end(struct heard *h, const struct run_message *m)
 	enum run_end how = m->how;
 	uint8_t code = m->code;
 
+	rp->ended = true;
 	quic_stream_finish(h->qs);
 	flush(rp);
 	heard_free(h);
@@ -459,6 +462,12 @@ bool
 run_peer_is_unable(const struct run_peer *rp)
 {
 	return rp->unable;
+}
+
+bool
+run_peer_has_ended(const struct run_peer *rp)
+{
+	return rp->ended;
 }
 
 bool

@@ -54,6 +54,8 @@ bool run_peer_agrees(const struct run_peer *rp, const uint8_t digest[RUN_DIGEST_
 bool run_peer_is_ready(const struct run_peer *rp);
 /* They or we cannot run programs together: another version of mpcproxy. */
 bool run_peer_is_unable(const struct run_peer *rp);
+/* The last that was heard of its programs is that one has ended: it may well go now. */
+bool run_peer_has_ended(const struct run_peer *rp);
 /* A run that began is still going on there. */
 bool run_peer_is_busy(const struct run_peer *rp);
 

@@ -14,6 +14,7 @@ static const struct {
     {"wait", REQUEST_WAIT},
     {"missing", REQUEST_MISSING},
     {"reload", REQUEST_RELOAD},
+    {"run", REQUEST_RUN},
 };
 
 #define N_SIMPLE (sizeof simple / sizeof simple[0])

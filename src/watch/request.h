@@ -11,6 +11,8 @@
  * exit code; nothing follows.
  *
  *   status text | status json | flags | wait | missing | ping PARTY COUNT | reload
+ *
+ * After `run` the connection speaks run_line.h instead.
  */
 enum request_verb {
 	REQUEST_STATUS_TEXT,
@@ -20,6 +22,7 @@ enum request_verb {
 	REQUEST_MISSING, /* the same, but answered now */
 	REQUEST_PING,
 	REQUEST_RELOAD, /* read the configuration again */
+	REQUEST_RUN,    /* a program together with the other parties */
 };
 
 #define REQUEST_LINE_MAX 64   /* "ping PARTY COUNT" and a newline, with room */

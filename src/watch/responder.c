@@ -9,12 +9,14 @@
 #include "watch/pinger.h"
 #include "watch/request.h"
 #include "watch/responder.h"
+#include "watch/runner.h"
 #include "watch/status.h"
 
 enum state {
 	READS, /* its request is not complete */
 	WAITS, /* until every party is connected */
 	PINGS,
+	RUNS,
 	ENDS, /* all is answered; hung up when it has been sent */
 };
 
@@ -28,6 +30,8 @@ struct responder {
 	struct bufferevent *bev;
 	struct event *deadline; /* of the request */
 	struct pinger *pinger;
+	struct runner *runner;
+	int fd; /* the runner's, then; else the bufferevent's */
 	enum state state;
 	bool overflow;
 };
@@ -173,9 +177,38 @@ reload(struct responder *r)
 }
 
 static void
+leave(struct responder *r)
+{
+	r->gone(r->arg, r);
+	responder_free(r);
+}
+
+static void
+on_runner_gone(void *arg)
+{
+	leave(arg);
+}
+
+/* The connection is the runner's from here on. */
+static void
+start_run(struct responder *r)
+{
+	r->runner = runner_new(r->base, r->proxy, r->fd, on_runner_gone, r);
+	if (r->runner == NULL) {
+		refuse(r, "out of memory");
+		return;
+	}
+	bufferevent_disable(r->bev, EV_READ | EV_WRITE);
+	r->state = RUNS;
+}
+
+static void
 serve(struct responder *r, const struct request *q)
 {
 	switch (q->verb) {
+	case REQUEST_RUN:
+		start_run(r);
+		return;
 	case REQUEST_PING:
 		start_ping(r, q);
 		return;
@@ -202,13 +235,6 @@ responder_changed(struct responder *r)
 	proxy_get_status(r->proxy, &st);
 	if (st.n_connected + 1 >= st.n_parties)
 		finish(r, 0);
-}
-
-static void
-leave(struct responder *r)
-{
-	r->gone(r->arg, r);
-	responder_free(r);
 }
 
 static void
@@ -281,6 +307,7 @@ responder_new(struct event_base *base, struct proxy *proxy, const struct session
 	r->hooks = hooks;
 	r->gone = gone;
 	r->arg = arg;
+	r->fd = fd;
 	if ((r->deadline = evtimer_new(base, on_deadline, r)) == NULL)
 		goto fail1;
 	if ((r->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL)
@@ -306,6 +333,7 @@ responder_free(struct responder *r)
 	if (r == NULL)
 		return;
 	pinger_free(r->pinger);
+	runner_free(r->runner);
 	event_free(r->deadline);
 	bufferevent_free(r->bev);
 	free(r);
