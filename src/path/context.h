@@ -56,6 +56,7 @@ struct path_context {
 	struct probe *probe;       /* NULL: STUN servers have not been asked */
 	struct probe *probe_again; /* replaces it when it is done */
 	struct probe_waiter *waiters;
+	bool no_relay;           /* it has been said that no TURN server gives one */
 	struct portmap *portmap; /* NULL: no router has been looked for */
 	struct shims shims;
 	struct log_gate lie_gate;    /* of the line about STUN servers that lie */

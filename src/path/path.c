@@ -191,6 +191,32 @@ look_at_failure(struct path *p)
 	set_timer(p);
 }
 
+static bool
+has_own_relayed(const struct path *p)
+{
+	for (size_t i = 0; i < p->n_local; i++)
+		if (p->local[i].type == PATH_RELAYED)
+			return true;
+	return false;
+}
+
+/* Said once, though every path notices it; where only relays are allowed the path fails
+ * and says so. */
+static void
+look_at_relays(struct path *p)
+{
+	bool none = p->n_turn > 0 && !has_own_relayed(p);
+
+	if (p->n_turn == 0 || p->policy == PATH_RELAY || none == p->ctx->no_relay)
+		return;
+	p->ctx->no_relay = none;
+	if (none)
+		log_warn("no TURN server has given a relayed address, so there are "
+			 "direct paths only: mpcproxy netcheck says what is wrong");
+	else
+		log_info("a TURN server gives relayed addresses again");
+}
+
 /* The last thing its callers do. */
 static void
 send_bundle(struct path *p, bool last)
@@ -208,6 +234,7 @@ send_bundle(struct path *p, bool last)
 	p->exchanged_ns = clock_now_ns();
 	if (last) {
 		p->local_last = true;
+		look_at_relays(p);
 		p->gather_by_ns = CLOCK_NEVER;
 		p->bundle_ns = CLOCK_NEVER;
 		p->verdict_by_ns = CLOCK_NEVER;
@@ -223,22 +250,11 @@ send_bundle(struct path *p, bool last)
 	explicit_bzero(bundle.pwd, sizeof bundle.pwd);
 }
 
-static bool
-has_relayed(const struct path *p)
-{
-	size_t i;
-
-	for (i = 0; i < p->n_local; i++)
-		if (p->local[i].type == PATH_RELAYED)
-			return true;
-	return p->remote.relayed;
-}
-
 /* What the user can do when there is no relay. */
 static const char *
 relay_advice(const struct path *p)
 {
-	if (p->policy == PATH_DIRECT || has_relayed(p))
+	if (p->policy == PATH_DIRECT || has_own_relayed(p) || p->remote.relayed)
 		return "";
 	if (p->n_turn > 0)
 		return ", and no TURN server gave a relayed address";

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <stun/stunagent.h>
@@ -112,6 +113,22 @@ give_back(struct turn_check *c)
 		(void)!send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
 }
 
+/* Time-limited credentials begin with the time of their end. */
+static bool
+has_expired(const char *user)
+{
+	char digits[24];
+	uint64_t end_s;
+	size_t n = strcspn(user, ":");
+
+	if (n >= sizeof digits)
+		return false;
+	memcpy(digits, user, n);
+	digits[n] = '\0';
+	return number_parse(&end_s, digits, 1000000000, UINT32_MAX) == 0 &&
+	       (time_t)end_s < time(NULL);
+}
+
 static void
 refused(struct turn_check *c, int code)
 {
@@ -120,11 +137,20 @@ refused(struct turn_check *c, int code)
 	switch (code) {
 	case 401:
 	case 441:
-		snprintf(why, sizeof why,
-			 "wrong credentials (%d): turn-user and turn-password, or "
-			 "turn-secret, in local.ini; with turn-secret the clock must be "
-			 "right",
-			 code);
+		if (has_expired(c->user))
+			snprintf(why, sizeof why,
+				 "the credentials have expired (%d): turn-user and "
+				 "turn-password in local.ini; turn-secret makes new ones "
+				 "by itself",
+				 code);
+		else
+			snprintf(why, sizeof why,
+				 "wrong credentials (%d): turn-user and turn-password, "
+				 "or "
+				 "turn-secret, in local.ini; with turn-secret the clock "
+				 "must be "
+				 "right",
+				 code);
 		break;
 	case 486:
 	case 508:

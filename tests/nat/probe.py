@@ -248,8 +248,10 @@ class Probe:
             outside = (router.external_address(), port)
             router.add(port, self.own_address())
             with self.socket() as other:
-                self.request(other, 1, 1, reply=[[1, 1]], to=outside)
-                got = self.receive(s, time.monotonic() + PATIENCE_S)
+                for _ in range(TRIES):
+                    self.request(other, 1, 1, reply=[[1, 1]], to=outside)
+                    if (got := self.receive(s, time.monotonic() + PATIENCE_S)) is not None:
+                        break
             router.delete(port)
             self.found['upnp'] = 'no' if got is None else 'yes'
 
@@ -287,14 +289,19 @@ class Router:
 
     @classmethod
     def discover(cls, own_address):
+        answer = None
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.bind((own_address, 0))
-            try:
-                s.sendto(cls.SEARCH.encode(), ('239.255.255.250', 1900))
-                s.settimeout(PATIENCE_S)
-                answer = s.recv(PACKET_BYTES).decode()
-            except OSError:
-                return None
+            s.settimeout(PATIENCE_S)
+            for _ in range(TRIES):
+                try:
+                    s.sendto(cls.SEARCH.encode(), ('239.255.255.250', 1900))
+                    answer = s.recv(PACKET_BYTES).decode()
+                    break
+                except OSError:
+                    continue
+        if answer is None:
+            return None
         return cls(re.search(r'(?im)^location: *(\S+)', answer).group(1))
 
     def http(self, method, path, body=None, headers=None):
