@@ -44,6 +44,7 @@ static const struct suite suites[] = {
 
 struct protect_key {
 	EVP_CIPHER_CTX *ctx;
+	OSSL_PARAM tag[2]; /* EVP_CIPHER_CTX_ctrl() would make it anew each time */
 	uint8_t iv[PROTECT_IV_BYTES];
 };
 
@@ -148,6 +149,11 @@ key_new(enum quic_cipher cipher, const uint8_t *secret, size_t len, int seal,
 		protect_key_free(k);
 		k = NULL;
 	}
+	if (k != NULL) {
+		k->tag[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG,
+							      NULL, PROTECT_TAG_BYTES);
+		k->tag[1] = OSSL_PARAM_construct_end();
+	}
 	OPENSSL_cleanse(key, sizeof key);
 	return k;
 }
@@ -215,10 +221,8 @@ protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
 		return -1;
 	if (EVP_CipherFinal_ex(k->ctx, out + len, &n) != 1)
 		return -1;
-	if (EVP_CIPHER_CTX_ctrl(k->ctx, EVP_CTRL_AEAD_GET_TAG, PROTECT_TAG_BYTES,
-				out + len) != 1)
-		return -1;
-	return 0;
+	k->tag[0].data = out + len;
+	return EVP_CIPHER_CTX_get_params(k->ctx, k->tag) == 1 ? 0 : -1;
 }
 
 int
@@ -234,7 +238,8 @@ protect_open(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
 	memcpy(tag, in + len, sizeof tag);
 	if (crypt(k->ctx, out, in, len, nonce, aad, aad_len) != 0)
 		return -1;
-	if (EVP_CIPHER_CTX_ctrl(k->ctx, EVP_CTRL_AEAD_SET_TAG, sizeof tag, tag) != 1)
+	k->tag[0].data = tag;
+	if (EVP_CIPHER_CTX_set_params(k->ctx, k->tag) != 1)
 		return -1;
 	if (EVP_CipherFinal_ex(k->ctx, out + len, &n) != 1)
 		return -1;
