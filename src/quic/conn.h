@@ -66,6 +66,7 @@ struct quic {
 
 	uint64_t now_ns; /* of the call being served */
 	bool inside;     /* a call is being served: callbacks may call back */
+	bool expiring;   /* it is quic_expire() */
 	uint64_t expiry_ns;
 	uint64_t created_ns;
 	uint64_t last_received_ns;
@@ -95,6 +96,10 @@ struct quic {
 	size_t held;     /* handed to owners and not yet consumed */
 	size_t owed;     /* connection credit withheld because ${held} was too much */
 
+	bool settled;      /* something was sent after the handshake */
+	unsigned n_read;   /* datagrams since something was sent */
+	uint64_t read_ns;  /* when the first of them came */
+	uint64_t lone_ack_ns;
 	struct pacer pacer;
 	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */
 	struct quic_batch *unsent;

@@ -13,6 +13,15 @@
  * party that computes may well be late by a few. */
 #define MAX_ACK_DELAY_NS (5 * NS_PER_MS)
 
+/*
+ * Two packets are acknowledged at once (RFC 9000, 13.2.2); a lone one after an eighth of the
+ * round trip, within these bounds, or with the local program's answer before. This is
+ * decided here: ngtcp2 has no lower bound, and on a LAN would not wait for anybody to
+ * answer.
+ */
+#define LONE_ACK_MIN_NS NS_PER_MS
+#define LONE_ACK_MAX_NS MAX_ACK_DELAY_NS
+
 #define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
 
 /* Spare connection ids for moves that fail. ngtcp2 keeps no more. */
@@ -75,6 +84,7 @@ set_params(const struct quic *q, ngtcp2_settings *settings,
 	settings->handshake_timeout = HANDSHAKE_LIMIT_NS;
 	settings->max_window = QUIC_WINDOW_MAX;
 	settings->max_stream_window = QUIC_STREAM_WINDOW_MAX;
+	settings->ack_thresh = 1; /* see LONE_ACK_MIN_NS */
 
 	/* Silence is measured by us (see idle_expiry()): ngtcp2's idle timeout starts
 	 * anew with what we send. */
@@ -220,31 +230,80 @@ quic_enter(struct quic *q, uint64_t now_ns)
 	return true;
 }
 
-void
-quic_leave(struct quic *q, bool more)
+/* All there may be to send is an acknowledgement, and what can wait as long. */
+static bool
+can_wait(const struct quic *q)
 {
-	uint64_t expiry = CLOCK_NEVER;
+	return q->settled && q->n_read == 1 && !q->expiring && !q->migrating &&
+	       !q->pacer.waiting && q->unsent == NULL &&
+	       q->now_ns < q->read_ns + q->lone_ack_ns &&
+	       q->list[QUIC_LIST_SEND].first == NULL &&
+	       q->list[QUIC_LIST_ABORT].first == NULL &&
+	       q->list[QUIC_LIST_NOTIFY].first == NULL;
+}
+
+static uint64_t
+lone_ack_ns(const struct quic *q)
+{
+	ngtcp2_conn_stat st;
+
+	ngtcp2_conn_get_conn_stat(q->conn, &st);
+	if (st.smoothed_rtt / 8 > LONE_ACK_MAX_NS)
+		return LONE_ACK_MAX_NS;
+	return st.smoothed_rtt / 8 > LONE_ACK_MIN_NS ? st.smoothed_rtt / 8
+						     : LONE_ACK_MIN_NS;
+}
+
+static void
+send_all(struct quic *q)
+{
 	int rv;
 
-	while (!more && !q->ending && q->conn != NULL) {
+	while (!q->ending) {
 		quic_streams_notify(q);
 		if (q->ending)
-			break;
+			return;
 		if ((rv = quic_send(q)) != 0)
 			quic_fail(q, rv);
 		if (q->list[QUIC_LIST_NOTIFY].first == NULL)
 			break;
 	}
-	if (q->ending) {
+	q->n_read = 0;
+	q->lone_ack_ns = lone_ack_ns(q);
+	q->settled = q->state == QUIC_ESTABLISHED;
+}
+
+static uint64_t
+next_expiry(const struct quic *q, bool waits)
+{
+	uint64_t expiry = idle_expiry(q);
+	uint64_t next = CLOCK_NEVER;
+
+	if (waits)
+		next = q->read_ns + q->lone_ack_ns;
+	else if (q->conn != NULL)
+		next = ngtcp2_conn_get_expiry(q->conn);
+	expiry = next < expiry ? next : expiry;
+	next = pacer_expiry(&q->pacer);
+	return next < expiry ? next : expiry;
+}
+
+void
+quic_leave(struct quic *q, bool more)
+{
+	uint64_t expiry = CLOCK_NEVER;
+	bool waits = !more && !q->ending && can_wait(q);
+
+	if (!more && !waits && q->conn != NULL)
+		send_all(q);
+	if (q->ending)
 		quic_finish(q);
-	} else {
-		expiry = idle_expiry(q);
-		if (q->conn != NULL && ngtcp2_conn_get_expiry(q->conn) < expiry)
-			expiry = ngtcp2_conn_get_expiry(q->conn);
-		if (pacer_expiry(&q->pacer) < expiry)
-			expiry = pacer_expiry(&q->pacer);
-	}
+	else if (more)
+		expiry = q->expiry_ns;
+	else
+		expiry = next_expiry(q, waits);
 	q->inside = false;
+	q->expiring = false;
 	if (expiry != q->expiry_ns) {
 		q->expiry_ns = expiry;
 		if (q->state != QUIC_ENDED)
@@ -330,6 +389,8 @@ quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more
 	if (!quic_enter(q, now_ns))
 		return;
 	q->bytes_received += len;
+	if (q->n_read++ == 0)
+		q->read_ns = now_ns;
 	if (len == 0 || q->ending ||
 	    (q->conn == NULL && !accept_first(q, path, data, len)))
 		q->dropped++;
@@ -351,6 +412,7 @@ quic_expire(struct quic *q, uint64_t now_ns)
 
 	if (!quic_enter(q, now_ns))
 		return;
+	q->expiring = true;
 	if (idle_expiry(q) <= now_ns)
 		quic_fail(q, NGTCP2_ERR_IDLE_CLOSE);
 	else if (q->conn != NULL &&

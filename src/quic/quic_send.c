@@ -192,6 +192,14 @@ hold_back(struct quic *q, double rate)
 	q->unaccounted = 0;
 }
 
+/* Into a packet of ${len} bytes went all there was to send: whatever ngtcp2 has to say
+ * comes before data. */
+static bool
+has_room(const struct quic *q, size_t len)
+{
+	return len < ngtcp2_conn_get_path_max_tx_udp_payload_size(q->conn);
+}
+
 /* A train at most, as far as there is room; the next one waits until it is paid. */
 static int
 write_batch(struct quic *q, struct quic_batch *b)
@@ -200,6 +208,7 @@ write_batch(struct quic *q, struct quic_batch *b)
 	bool held = !pacer_begin(&q->pacer, rate, q->now_ns);
 	struct quic_stream *s;
 	ngtcp2_path_storage ps;
+	bool data;
 	ngtcp2_ssize n;
 
 	if (held)
@@ -207,6 +216,7 @@ write_batch(struct quic *q, struct quic_batch *b)
 	ngtcp2_path_storage_zero(&ps);
 	q->pacer.waiting = true;
 	while (batch_has_room(b) && (held || pacer_allows(&q->pacer))) {
+		data = q->list[QUIC_LIST_SEND].first != NULL;
 		n = write_packet(q, b->data + b->len, &ps.path);
 		if (n < 0)
 			return (int)n;
@@ -222,6 +232,9 @@ write_batch(struct quic *q, struct quic_batch *b)
 		if (s != NULL) {
 			quic_list_remove(QUIC_LIST_SEND, s);
 			quic_list_add(QUIC_LIST_SEND, s);
+		} else if (data && !q->expiring && has_room(q, (size_t)n)) {
+			q->pacer.waiting = false;
+			break;
 		}
 	}
 	return 0;

@@ -9,6 +9,7 @@ struct conn {
 	void *arg;
 	struct quic *quic;
 	struct event *timer;
+	uint64_t timer_ns; /* when it fires: at the expiry or before */
 	uint64_t started_ns;
 	bool over;
 	bool closing; /* by conn_close(): nobody wants to hear of it */
@@ -17,29 +18,32 @@ struct conn {
 	char why[200];
 };
 
+/* Every small message moves the expiry a little into the future: the timer is left as it
+ * is then, and looks again when it has fired. */
 static void
 arm(struct conn *c)
 {
 	uint64_t when_ns = quic_expiry(c->quic);
 	struct timeval tv;
 
-	if (when_ns == CLOCK_NEVER) {
-		event_del(c->timer);
+	if (when_ns >= c->timer_ns)
 		return;
-	}
 	clock_until(&tv, when_ns, clock_now_ns());
 	event_add(c->timer, &tv);
+	c->timer_ns = when_ns;
 }
 
 static void
 on_expired(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
+	uint64_t now_ns = clock_now_ns();
 
 	(void)fd;
 	(void)what;
-	if (!c->over)
-		quic_expire(c->quic, clock_now_ns());
+	c->timer_ns = CLOCK_NEVER;
+	if (!c->over && quic_expiry(c->quic) <= now_ns)
+		quic_expire(c->quic, now_ns);
 	if (c->over)
 		return;
 	arm(c);
@@ -178,6 +182,7 @@ conn_new(struct event_base *base, const struct quic_config *cfg,
 	c->cb = *cb;
 	c->arg = arg;
 	c->started_ns = clock_now_ns();
+	c->timer_ns = CLOCK_NEVER;
 	c->timer = evtimer_new(base, on_expired, c);
 	if (c->timer == NULL) {
 		err_set(err, "out of memory");

@@ -45,6 +45,7 @@ struct link {
 	struct proxy_ping *ping; /* asks whether the peer is still there */
 	struct event *watch;
 	struct event *flush; /* only ever activated: runs before the loop waits again */
+	bool flushing;       /* what streams write meanwhile goes out with it */
 	struct event *reap;  /* the same: frees what callbacks have ended */
 	uint64_t since_ns;
 	bool roster_differs;
@@ -501,8 +502,10 @@ on_flush(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	l->flushing = true;
 	if (l->current != NULL)
 		conn_flush(l->current);
+	l->flushing = false;
 	if (l->fresh != NULL)
 		conn_flush(l->fresh);
 }
@@ -723,7 +726,8 @@ link_open_stream(struct link *l, struct link_owner *owner)
 void
 link_flush_soon(struct link *l)
 {
-	event_active(l->flush, EV_TIMEOUT, 0);
+	if (!l->flushing)
+		event_active(l->flush, EV_TIMEOUT, 0);
 }
 
 static const char *

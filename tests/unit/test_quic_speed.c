@@ -112,12 +112,46 @@ test_bulk_after_small_rounds(void **state)
 	}
 }
 
+/* On a LAN an acknowledgement goes with the answer, and without one soon after. */
+static void
+test_lone_acknowledgements(void **state)
+{
+	struct rig_options o = {.seed = 1, .path = {.delay_ns = 50 * NS_PER_US}};
+	struct flow *quiet;
+	uint64_t before[2];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, &o);
+	r.end[1].echo = r.end[1].reply_open = true;
+	r.end[0].hook = next_round;
+	rounds = 0;
+	for (int i = 0; i < 2; i++)
+		before[i] = r.end[i].datagrams;
+	pinger = rig_open_half(&r.end[0], 20);
+	rig_flush(&r, 0);
+	assert_true(rig_run(&r, thousand_rounds, NS_PER_S));
+	for (int i = 0; i < 2; i++)
+		assert_in_range(r.end[i].datagrams - before[i], 1000, 1100);
+	r.end[1].echo = false;
+	r.end[0].hook = NULL;
+	rig_run(&r, rig_never, 10 * NS_PER_MS);
+	quiet = rig_open_half(&r.end[0], 20);
+	rig_flush(&r, 0);
+	rig_run(&r, rig_never, 500 * NS_PER_US);
+	assert_int_equal(quic_stream_unacked(quiet->s), 20);
+	rig_run(&r, rig_never, 2 * NS_PER_MS);
+	assert_int_equal(quic_stream_unacked(quiet->s), 0);
+	rig_free(&r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_throughput),
 	    cmocka_unit_test(test_bulk_after_small_rounds),
+	    cmocka_unit_test(test_lone_acknowledgements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
