@@ -102,13 +102,13 @@ on_message(void *arg, const uint8_t *sealed, size_t len)
 static void
 ask_rendezvous(struct netcheck *n, const struct url *u)
 {
-	static const struct rendezvous_callbacks cb = {on_state, on_message};
+	static const struct rendezvous_callbacks cb = {.state = on_state,
+							    .message = on_message};
 	struct question *q = new_question(n, "rendezvous", u);
 	struct err err;
 
 	q->rendezvous =
-	    rendezvous_open(n->base, u, web_proxy_for(n->setup->local->proxy, u->host),
-			    n->setup->session->name, n->stranger, &cb, q, &err);
+	    rendezvous_open(n->base, u, n->setup->local, n->setup->session->name, n->stranger, &cb, q, &err);
 	if (q->rendezvous == NULL)
 		answer(q, 0, err.text);
 }

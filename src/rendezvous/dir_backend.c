@@ -11,12 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "rendezvous/backend.h"
+#include "rendezvous/box_name.h"
 #include "rendezvous/frame.h"
 
 /*
@@ -40,10 +40,9 @@
  * share a folder may differ by a day or two. */
 #define AGE_MAX_S (7 * 24 * 3600)
 
-#define HASH_TEXT 32 /* hex digits, 128 bits */
-#define BOX_NAME  (sizeof "box-" + HASH_TEXT)
+#define BOX_DIR_BYTES (sizeof "box-" + BOX_NAME_LEN)
 /* "msg-" SENDER "-" TIME "-" RANDOM */
-#define MSG_LEN  (4 + HASH_TEXT + 1 + 16 + 1 + 16)
+#define MSG_LEN  (4 + BOX_NAME_LEN + 1 + 16 + 1 + 16)
 #define MSG_NAME (MSG_LEN + 1)
 /* While it is written the name starts otherwise. */
 #define PREFIX_READY   "msg-"
@@ -53,8 +52,8 @@ struct dir {
 	struct rendezvous *r;
 	const char *path;
 	uint8_t tag[FRAME_TAG_BYTES];
-	char box[BOX_NAME];       /* mine */
-	char self[HASH_TEXT + 1]; /* as SENDER */
+	char box[BOX_DIR_BYTES];       /* mine */
+	char self[BOX_NAME_LEN + 1]; /* as SENDER */
 	struct event *timer;
 	struct event *notified; /* NULL: no inotify */
 	int inotify;
@@ -67,28 +66,14 @@ struct dir {
 };
 
 static int
-hash_name(char out[HASH_TEXT + 1], const uint8_t tag[FRAME_TAG_BYTES],
-	  const struct pubkey *key)
+dir_box_name(char out[BOX_DIR_BYTES], const uint8_t tag[FRAME_TAG_BYTES],
+	     const struct pubkey *key)
 {
-	uint8_t in[FRAME_TAG_BYTES + PUBKEY_BYTES], digest[EVP_MAX_MD_SIZE];
+	char name[BOX_NAME_LEN + 1];
 
-	memcpy(in, tag, FRAME_TAG_BYTES);
-	memcpy(in + FRAME_TAG_BYTES, key->point, PUBKEY_BYTES);
-	if (EVP_Digest(in, sizeof in, digest, NULL, EVP_sha256(), NULL) != 1)
+	if (box_name(name, tag, key) != 0)
 		return -1;
-	for (size_t i = 0; i < HASH_TEXT / 2; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
-	return 0;
-}
-
-static int
-box_name(char out[BOX_NAME], const uint8_t tag[FRAME_TAG_BYTES], const struct pubkey *key)
-{
-	char hash[HASH_TEXT + 1];
-
-	if (hash_name(hash, tag, key) != 0)
-		return -1;
-	snprintf(out, BOX_NAME, "box-%s", hash);
+	snprintf(out, BOX_DIR_BYTES, "box-%s", name);
 	return 0;
 }
 
@@ -98,7 +83,7 @@ is_message_name(const char *name, const char *prefix)
 	if (strlen(name) != MSG_LEN || strncmp(name, prefix, 4) != 0)
 		return false;
 	for (size_t i = 4; i < MSG_LEN; i++) {
-		bool dash = i == 4 + HASH_TEXT || i == 4 + HASH_TEXT + 17;
+		bool dash = i == 4 + BOX_NAME_LEN || i == 4 + BOX_NAME_LEN + 17;
 
 		if (dash ? name[i] != '-' : strchr("0123456789abcdef", name[i]) == NULL)
 			return false;
@@ -338,7 +323,7 @@ thin_out(const struct dir *d, int box)
 		unsigned i;
 
 		if (!is_message_name(e->d_name, PREFIX_READY) ||
-		    strncmp(e->d_name + 4, d->self, HASH_TEXT) != 0)
+		    strncmp(e->d_name + 4, d->self, BOX_NAME_LEN) != 0)
 			continue;
 		for (i = n; i > 0 && strcmp(mine[i - 1], e->d_name) > 0; i--)
 			memcpy(mine[i], mine[i - 1], MSG_NAME);
@@ -363,14 +348,14 @@ write_all(int fd, const uint8_t *msg, size_t len)
 static int
 dir_send(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len)
 {
-	char name[MSG_NAME], writing[MSG_NAME], box_text[BOX_NAME];
+	char name[MSG_NAME], writing[MSG_NAME], box_text[BOX_DIR_BYTES];
 	struct dir *d = impl;
 	struct timespec now;
 	uint64_t random;
 	struct stat st;
 	int box, fd;
 
-	if (box_name(box_text, d->tag, to) != 0 ||
+	if (dir_box_name(box_text, d->tag, to) != 0 ||
 	    RAND_bytes((unsigned char *)&random, sizeof random) != 1)
 		return -1;
 	box = open_box(d, box_text, NULL);
@@ -430,12 +415,12 @@ start_inotify(struct dir *d, struct event_base *base)
 
 static void *
 dir_open(struct rendezvous *r, struct event_base *base, const struct url *url,
-	 const struct http_proxy *proxy, const char *session_name,
+	 const struct local *local, const char *session_name,
 	 const struct identity *self, struct err *err)
 {
 	struct dir *d = calloc(1, sizeof *d);
 
-	(void)proxy;
+	(void)local;
 	if (d == NULL) {
 		err_sys(err, "cannot open the rendezvous");
 		return NULL;
@@ -445,8 +430,8 @@ dir_open(struct rendezvous *r, struct event_base *base, const struct url *url,
 	d->inotify = -1;
 	d->timer = evtimer_new(base, on_timer, d);
 	if (d->timer == NULL || frame_session_tag(d->tag, session_name) != 0 ||
-	    hash_name(d->self, d->tag, identity_pubkey(self)) != 0 ||
-	    box_name(d->box, d->tag, identity_pubkey(self)) != 0) {
+	    box_name(d->self, d->tag, identity_pubkey(self)) != 0 ||
+	    dir_box_name(d->box, d->tag, identity_pubkey(self)) != 0) {
 		err_set(err, "cannot open the rendezvous: out of memory");
 		destroy(d);
 		return NULL;

@@ -1,11 +1,12 @@
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "rendezvous/backend.h"
 #include "rendezvous/rendezvous.h"
-
-#define WHY_BYTES 200
 
 struct rendezvous {
 	const struct backend *backend;
@@ -13,7 +14,11 @@ struct rendezvous {
 	struct rendezvous_callbacks cb;
 	void *arg;
 	bool online;
-	char why[WHY_BYTES];
+	char why[RENDEZVOUS_WHY_BYTES];
+	char last_error[RENDEZVOUS_WHY_BYTES];
+	char how[32];
+	uint64_t since_ns;
+	uint64_t sent, received, not_sent;
 };
 
 static const struct backend *
@@ -26,8 +31,14 @@ backend_for(enum url_scheme scheme, struct err *err)
 		return &dir_backend;
 	case URL_MQTT:
 	case URL_MQTTS:
-		err_set(err, "this build has no MQTT: use a tls:// or dir: rendezvous");
+#ifdef HAVE_MOSQUITTO
+		return &mqtt_backend;
+#else
+		err_set(err, "this mpcproxy was built without MQTT: build it where "
+			     "libmosquitto-dev is installed, or use a tls:// or dir: "
+			     "rendezvous");
 		return NULL;
+#endif
 	default:
 		err_set(err, "this URL does not name a rendezvous");
 		return NULL;
@@ -36,7 +47,7 @@ backend_for(enum url_scheme scheme, struct err *err)
 
 struct rendezvous *
 rendezvous_open(struct event_base *base, const struct url *url,
-		const struct http_proxy *proxy, const char *session_name,
+		const struct local *local, const char *session_name,
 		const struct identity *self, const struct rendezvous_callbacks *cb,
 		void *arg, struct err *err)
 {
@@ -53,8 +64,9 @@ rendezvous_open(struct event_base *base, const struct url *url,
 	r->backend = backend;
 	r->cb = *cb;
 	r->arg = arg;
+	r->since_ns = clock_now_ns();
 	snprintf(r->why, sizeof r->why, "connecting");
-	r->impl = backend->open(r, base, url, proxy, session_name, self, err);
+	r->impl = backend->open(r, base, url, local, session_name, self, err);
 	if (r->impl == NULL) {
 		free(r);
 		return NULL;
@@ -75,9 +87,13 @@ int
 rendezvous_send(struct rendezvous *r, const struct pubkey *to, const uint8_t *msg,
 		size_t len)
 {
-	if (!r->online || len == 0 || len > RENDEZVOUS_MESSAGE_MAX)
+	if (!r->online || len == 0 || len > RENDEZVOUS_MESSAGE_MAX ||
+	    r->backend->send(r->impl, to, msg, len) != 0) {
+		r->not_sent++;
 		return -1;
-	return r->backend->send(r->impl, to, msg, len);
+	}
+	r->sent++;
+	return 0;
 }
 
 void
@@ -99,12 +115,34 @@ rendezvous_why(const struct rendezvous *r)
 	return r->why;
 }
 
+int
+rendezvous_follow(struct rendezvous *r, const struct pubkey *key)
+{
+	return r->backend->follow != NULL ? r->backend->follow(r->impl, key) : -1;
+}
+
+void
+rendezvous_get_health(const struct rendezvous *r, struct rendezvous_health *out)
+{
+	*out = (struct rendezvous_health){
+	    .online = r->online,
+	    .since_ns = r->since_ns,
+	    .why = r->why,
+	    .last_error = r->last_error,
+	    .how = r->how,
+	    .sent = r->sent,
+	    .received = r->received,
+	    .not_sent = r->not_sent,
+	};
+}
+
 void
 backend_online(struct rendezvous *r)
 {
 	if (r->online)
 		return;
 	r->online = true;
+	r->since_ns = clock_now_ns();
 	r->why[0] = '\0';
 	r->cb.state(r->arg, true, NULL);
 }
@@ -112,13 +150,16 @@ backend_online(struct rendezvous *r)
 void
 backend_offline(struct rendezvous *r, const char *why)
 {
-	char cut[WHY_BYTES];
+	char cut[RENDEZVOUS_WHY_BYTES];
 
 	snprintf(cut, sizeof cut, "%s", why);
 	if (!r->online && strcmp(r->why, cut) == 0)
 		return;
+	if (r->online)
+		r->since_ns = clock_now_ns();
 	r->online = false;
 	memcpy(r->why, cut, sizeof cut);
+	memcpy(r->last_error, cut, sizeof cut);
 	/* The owner may close ${r} inside: the text it reads is our copy. */
 	r->cb.state(r->arg, false, cut);
 }
@@ -126,5 +167,25 @@ backend_offline(struct rendezvous *r, const char *why)
 void
 backend_message(struct rendezvous *r, const uint8_t *sealed, size_t len)
 {
+	r->received++;
 	r->cb.message(r->arg, sealed, len);
+}
+
+void
+backend_presence(struct rendezvous *r, const struct pubkey *key, bool present)
+{
+	if (r->cb.presence != NULL)
+		r->cb.presence(r->arg, key, present);
+}
+
+void
+backend_trouble(struct rendezvous *r, const char *what)
+{
+	snprintf(r->last_error, sizeof r->last_error, "%s", what);
+}
+
+void
+backend_says_how(struct rendezvous *r, const char *how)
+{
+	snprintf(r->how, sizeof r->how, "%s", how);
 }

@@ -8,8 +8,8 @@
 #include <event2/event.h>
 
 #include "base/err.h"
-#include "base/http_connect.h"
 #include "session/identity.h"
+#include "session/local.h"
 #include "session/session.h"
 
 /*
@@ -29,17 +29,21 @@ struct rendezvous_callbacks {
 	void (*state)(void *arg, bool online, const char *why);
 	/* A message for us, from anybody: nothing about it is verified. */
 	void (*message)(void *arg, const uint8_t *sealed, size_t len);
+	/* The place says that the owner of ${key} (rendezvous_follow()) has come or
+	 * gone. Anybody may have made that up: it is for people to read. NULL: not
+	 * wanted. */
+	void (*presence)(void *arg, const struct pubkey *key, bool present);
 };
 
 /*
  * Connect to the place ${url} names and stay connected: with backoff, for ever, from
  * 200 ms to 15 s. Returns at once; a place that is down is no error. NULL only when
- * the URL's scheme is not built in or memory is short. ${proxy} is what TCP
- * connections go through, NULL for none; it, ${self} and ${url} must outlive the
- * result. Callbacks come from the event loop only, never from within a call.
+ * the URL's scheme is not built in or memory is short. ${local} has the HTTP proxy that
+ * TCP connections go through, users and passwords, and CAs; NULL for none of all that.
+ * It, ${self} and ${url} must outlive the result. Callbacks come from the event loop only, never from within a call.
  */
 struct rendezvous *rendezvous_open(struct event_base *base, const struct url *url,
-				   const struct http_proxy *proxy,
+				   const struct local *local,
 				   const char *session_name, const struct identity *self,
 				   const struct rendezvous_callbacks *cb, void *arg,
 				   struct err *err);
@@ -58,5 +62,24 @@ bool rendezvous_online(const struct rendezvous *r);
 
 /* Why it is offline; "" when online. */
 const char *rendezvous_why(const struct rendezvous *r);
+
+/* Tell by presence() when the owner of ${key} comes and goes. -1 when this kind of place
+ * cannot. Not from within a callback. */
+int rendezvous_follow(struct rendezvous *r, const struct pubkey *key);
+
+#define RENDEZVOUS_WHY_BYTES 200
+
+struct rendezvous_health {
+	bool online;
+	uint64_t since_ns; /* of the last change of ${online}, or the start; monotonic */
+	const char *why;   /* it is offline; "" when online */
+	/* What went wrong last, perhaps long ago; "" for nothing. */
+	const char *last_error;
+	const char *how; /* "MQTT 5", ...; "" when there is nothing to say */
+	uint64_t sent, received, not_sent; /* messages */
+};
+
+/* Valid until something happens to ${r}. */
+void rendezvous_get_health(const struct rendezvous *r, struct rendezvous_health *out);
 
 #endif

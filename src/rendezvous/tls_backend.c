@@ -2,12 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/rand.h>
-
 #include "base/clock.h"
 #include "base/connector.h"
 #include "base/log.h"
 #include "rendezvous/backend.h"
+#include "rendezvous/backoff.h"
 #include "rendezvous/wire.h"
 #include "session/cert.h"
 
@@ -35,7 +34,7 @@ struct tls {
 	struct connector *connector;
 	struct wire *wire;
 	size_t first; /* which of the host's addresses to begin with */
-	unsigned retry_ms;
+	struct backoff backoff;
 	unsigned ping_ms;
 	uint64_t online_ns;
 	size_t message_max;
@@ -49,18 +48,6 @@ set_timer(struct tls *t, unsigned ms)
 	event_add(t->timer, &tv);
 }
 
-/* Between a half and the whole of what is due. */
-static unsigned
-next_wait(struct tls *t)
-{
-	unsigned ms = t->retry_ms;
-	uint32_t random = 0;
-
-	t->retry_ms = ms * 2 < BACKEND_RETRY_MAX_MS ? ms * 2 : BACKEND_RETRY_MAX_MS;
-	RAND_bytes((unsigned char *)&random, sizeof random);
-	return ms / 2 + random % (ms / 2 + 1);
-}
-
 /* Drop the connection, if there is one, and try again later. The report comes last:
  * ${t} may be gone after it. */
 static void
@@ -71,7 +58,7 @@ lost(struct tls *t, const char *why)
 	snprintf(kept, sizeof kept, "%s", why);
 	if ((t->state == ONLINE || t->state == PINGED) &&
 	    clock_now_ns() - t->online_ns >= STEADY_NS)
-		t->retry_ms = BACKEND_RETRY_MIN_MS;
+		backoff_reset(&t->backoff);
 	/* Somebody who is no mailbox answered there. */
 	if (t->state == OPENING)
 		t->first++;
@@ -80,7 +67,7 @@ lost(struct tls *t, const char *why)
 	wire_free(t->wire);
 	t->wire = NULL;
 	t->state = WAITING;
-	set_timer(t, next_wait(t));
+	set_timer(t, backoff_next(&t->backoff));
 	log_debug("rendezvous=%s:%u offline: %s", t->url->host, t->url->port, kept);
 	backend_offline(t->r, kept);
 }
@@ -267,7 +254,7 @@ tls_close(void *impl)
 
 static void *
 tls_open(struct rendezvous *r, struct event_base *base, const struct url *url,
-	 const struct http_proxy *proxy, const char *session_name,
+	 const struct local *local, const char *session_name,
 	 const struct identity *self, struct err *err)
 {
 	struct tls *t = calloc(1, sizeof *t);
@@ -279,9 +266,9 @@ tls_open(struct rendezvous *r, struct event_base *base, const struct url *url,
 	t->r = r;
 	t->base = base;
 	t->url = url;
-	t->proxy = proxy;
+	t->proxy = local != NULL ? web_proxy_for(local->proxy, url->host) : NULL;
 	t->state = WAITING;
-	t->retry_ms = BACKEND_RETRY_MIN_MS;
+	backoff_reset(&t->backoff);
 	if (frame_session_tag(t->tag, session_name) != 0) {
 		err_ssl(err, "cannot open the rendezvous");
 		goto err1;
@@ -325,7 +312,7 @@ tls_network_changed(void *impl)
 {
 	struct tls *t = impl;
 
-	t->retry_ms = BACKEND_RETRY_MIN_MS;
+	backoff_reset(&t->backoff);
 	if (t->state == WAITING)
 		set_timer(t, 0);
 	else

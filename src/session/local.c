@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -180,10 +181,25 @@ local_free(struct local *l)
 	free_secret(l->turn_password);
 	free_secret(l->turn_secret);
 	free(l->turn_ca);
+	free(l->mqtt_ca);
+	OPENSSL_cleanse(l->login, sizeof l->login);
 	if (l->proxy != NULL)
 		OPENSSL_cleanse(l->proxy, sizeof *l->proxy);
 	free(l->proxy);
 	free(l);
+}
+
+const struct mqtt_login *
+local_login(const struct local *l, const struct url *broker)
+{
+	for (size_t i = 0; i < l->n_login; i++) {
+		const struct mqtt_login *login = &l->login[i];
+
+		if (login->scheme == broker->scheme && login->port == broker->port &&
+		    strcasecmp(login->host, broker->host) == 0)
+			return login;
+	}
+	return NULL;
 }
 
 bool

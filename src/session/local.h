@@ -39,6 +39,18 @@ struct forward {
 	unsigned line;
 };
 
+#define LOCAL_LOGIN_MAX 8
+
+/* `mqtt-login = URL USER PASSWORD`: whoever writes session.ini could name a broker of his
+ * own there, so a password is for one broker and goes to no other. */
+struct mqtt_login {
+	enum url_scheme scheme;
+	char host[URL_HOST_MAX + 1];
+	uint16_t port;
+	char user[URL_USER_MAX + 1];
+	char password[URL_USER_MAX + 1];
+};
+
 struct local {
 	char *file;     /* for messages; NULL when there is none */
 	char *identity; /* path, or NULL for the default */
@@ -55,6 +67,9 @@ struct local {
 	char *turn_secret; /* coturn's time-limited credentials; excludes the above */
 	char *turn_ca;     /* PEM file that turns: servers are verified against; NULL: the
 			      system's CAs */
+	struct mqtt_login login[LOCAL_LOGIN_MAX];
+	size_t n_login;
+	char *mqtt_ca; /* as turn_ca, for mqtts: brokers */
 	struct web_proxy *proxy; /* NULL: none */
 	bool no_proxy;           /* `proxy = none`: whatever the environment says */
 	struct expose expose[LOCAL_EXPOSE_MAX];
@@ -81,6 +96,9 @@ struct local *local_parse(const char *file, const char *text, size_t len, bool s
 
 /* Whether ${party} may reach ${port} on this machine's loopback. */
 bool local_exposes(const struct local *l, uint16_t port, size_t party);
+
+/* User and password for ${broker}; NULL when none are given for just this one. */
+const struct mqtt_login *local_login(const struct local *l, const struct url *broker);
 
 /* Whether ${key} is a key of [local]. */
 bool local_is_key(const char *key);

@@ -163,12 +163,74 @@ set_turn_secret(struct local_keys *p, const char *value, struct err *err)
 }
 
 static int
+set_readable(char **to, const char *value, struct err *err)
+{
+	if (set_path(to, value, err) != 0)
+		return -1;
+	return access(*to, R_OK) == 0 ? 0 : err_sys(err, "cannot read %s", *to);
+}
+
+static int
 set_turn_ca(struct local_keys *p, const char *value, struct err *err)
 {
-	if (set_path(&p->l->turn_ca, value, err) != 0)
-		return -1;
-	if (access(p->l->turn_ca, R_OK) != 0)
-		return err_sys(err, "cannot read %s", p->l->turn_ca);
+	return set_readable(&p->l->turn_ca, value, err);
+}
+
+static int
+set_mqtt_ca(struct local_keys *p, const char *value, struct err *err)
+{
+	return set_readable(&p->l->mqtt_ca, value, err);
+}
+
+static bool
+copy_word(char out[URL_USER_MAX + 1], const char *text, size_t len)
+{
+	if (len == 0 || len > URL_USER_MAX)
+		return false;
+	memcpy(out, text, len);
+	out[len] = '\0';
+	return true;
+}
+
+/* URL USER PASSWORD; the password is all that follows. */
+static int
+add_login(struct local_keys *p, const char *value, struct err *err)
+{
+	static const char blank[] = " \t";
+	size_t url_len = strcspn(value, blank);
+	const char *user = value + url_len + strspn(value + url_len, blank);
+	size_t user_len = strcspn(user, blank);
+	const char *password = user + user_len + strspn(user + user_len, blank);
+	struct mqtt_login *login = &p->l->login[p->l->n_login];
+	char text[VALUE_MAX];
+	struct err why;
+	struct url url;
+
+	if (!p->secret)
+		return err_set(err, "this file holds a secret that others can read: "
+				    "`chmod 600` it");
+	if (p->l->n_login == LOCAL_LOGIN_MAX)
+		return err_set(err, "more than %d brokers", LOCAL_LOGIN_MAX);
+	if (url_len >= sizeof text || !copy_word(login->user, user, user_len) ||
+	    !copy_word(login->password, password, strlen(password)))
+		return err_set(err,
+			       "expected `URL USER PASSWORD`, as in "
+			       "`mqtts://broker.example.org alice correct-horse` (up to "
+			       "%d characters each)",
+			       URL_USER_MAX);
+	memcpy(text, value, url_len);
+	text[url_len] = '\0';
+	if (url_parse(&url, URL_KIND_RENDEZVOUS, text, &why) != 0)
+		return err_set(err, "the broker: %s", why.text);
+	if ((url.scheme != URL_MQTT && url.scheme != URL_MQTTS) || url.path[0] != '\0' ||
+	    url.pinned)
+		return err_set(err,
+			       "the broker is mqtts://HOST[:PORT] or mqtt://HOST[:PORT] "
+			       "here, without topic and pin");
+	login->scheme = url.scheme;
+	login->port = url.port;
+	strcpy(login->host, url.host);
+	p->l->n_login++;
 	return 0;
 }
 
@@ -298,6 +360,8 @@ static const struct key {
     {"expose", add_expose, true},
     {"forward", add_forward, true},
     {"turn-ca", set_turn_ca, false},
+    {"mqtt-login", add_login, true},
+    {"mqtt-ca", set_mqtt_ca, false},
     {"proxy", set_proxy, false},
 };
 

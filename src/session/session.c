@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "base/base64url.h"
@@ -485,9 +484,6 @@ session_free(struct session *s)
 {
 	if (s == NULL)
 		return;
-	if (s->rendezvous != NULL) /* there may be passwords in it */
-		OPENSSL_cleanse(s->rendezvous,
-				SESSION_SERVERS_MAX * sizeof *s->rendezvous);
 	free(s->rendezvous);
 	free(s->stun);
 	free(s->turn);

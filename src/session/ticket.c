@@ -175,9 +175,6 @@ write_rendezvous(struct writer *w, const struct ticket *t, struct err *err)
 	char text[URL_PATH_MAX + 128];
 	bool hosts = url->scheme == URL_TLS && pubkey_equal(&url->key, &t->host);
 
-	if (url->password[0] != '\0')
-		return err_set(err, "a ticket cannot carry the rendezvous' password: "
-				    "it is passed on by chat");
 	if (url->scheme == URL_TLS) {
 		write_u8(w, hosts ? KIND_HOSTS : KIND_TLS);
 		if (!hosts)

@@ -135,31 +135,6 @@ parse_dir(struct url *url, const char *text, struct err *err)
 	return 0;
 }
 
-static int
-parse_mqtt(struct url *url, char *text, bool tls, struct err *err)
-{
-	/* The last one, so that a password may contain another. */
-	char *at = strrchr(text, '@');
-	char *colon;
-
-	url->scheme = tls ? URL_MQTTS : URL_MQTT;
-	if (at != NULL) {
-		*at = '\0';
-		colon = strchr(text, ':');
-		if (colon == NULL || colon == text || colon[1] == '\0')
-			return err_set(err, "before the `@`, expected USER:PASSWORD");
-		*colon = '\0';
-		if (strlen(text) > URL_USER_MAX || strlen(colon + 1) > URL_USER_MAX)
-			return err_set(err, "user and password may be %d characters each",
-				       URL_USER_MAX);
-		strcpy(url->user, text);
-		strcpy(url->password, colon + 1);
-		text = at + 1;
-	}
-	return host_port_parse(url->host, &url->port, text, tls ? MQTTS_PORT : MQTT_PORT,
-			       err);
-}
-
 /* The pin of a key: sha256/ and base64. */
 static int
 parse_pin(struct url *url, const char *text, struct err *err)
@@ -183,6 +158,54 @@ parse_pin(struct url *url, const char *text, struct err *err)
 malformed:
 	return err_set(err, "after `#`, expected sha256/ and the digest of the server's "
 			    "public key in base64 (44 characters)");
+}
+
+/* What topics begin with: no wildcards, and nothing that a broker keeps for itself. */
+static int
+parse_topic(struct url *url, const char *text, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./";
+	size_t len = strlen(text);
+
+	if (len == 0 || len > URL_TOPIC_MAX || strspn(text, allowed) != len ||
+	    text[0] == '/' || text[len - 1] == '/')
+		return err_set(err,
+			       "after the broker's `/`, expected what its topics are to "
+			       "begin with: up to %d letters, digits, `-`, `_`, `.`, and "
+			       "`/` between them",
+			       URL_TOPIC_MAX);
+	memcpy(url->path, text, len + 1);
+	return 0;
+}
+
+static int
+parse_mqtt(struct url *url, char *text, bool tls, struct err *err)
+{
+	char *hash = strchr(text, '#');
+	char *slash;
+
+	url->scheme = tls ? URL_MQTTS : URL_MQTT;
+	if (strchr(text, '@') != NULL)
+		return err_set(err, "a broker's user and password are secrets, and this "
+				    "is seen by others: put them into local.ini, with "
+				    "mqtt-login");
+	if (hash != NULL) {
+		*hash = '\0';
+		if (!tls)
+			return err_set(err, "only an mqtts: broker has a key to pin with "
+					    "`#`");
+		if (parse_pin(url, hash + 1, err) != 0)
+			return -1;
+	}
+	slash = strchr(text, '/');
+	if (slash != NULL) {
+		*slash = '\0';
+		if (parse_topic(url, slash + 1, err) != 0)
+			return -1;
+	}
+	return host_port_parse(url->host, &url->port, text, tls ? MQTTS_PORT : MQTT_PORT,
+			       err);
 }
 
 static int
@@ -287,7 +310,7 @@ format_pin(const struct url *url, char *out, unsigned long size)
 }
 
 static char *
-format(const struct url *url, bool secrets, char *out, unsigned long size)
+format(const struct url *url, bool keys, char *out, unsigned long size)
 {
 	const char *scheme = scheme_text[url->scheme];
 	bool v6 = strchr(url->host, ':') != NULL;
@@ -298,17 +321,15 @@ format(const struct url *url, bool secrets, char *out, unsigned long size)
 		snprintf(out, size, "%s%s", scheme, url->path);
 		return out;
 	}
-	n = snprintf(out, size, "%s%s%s%s%s%s%s%s:%u", scheme, secrets ? url->user : "",
-		     secrets && url->user[0] != '\0' ? ":" : "",
-		     secrets ? url->password : "",
-		     secrets && url->user[0] != '\0' ? "@" : "", v6 ? "[" : "", url->host,
-		     v6 ? "]" : "", url->port);
+	n = snprintf(out, size, "%s%s%s%s:%u%s%s", scheme, v6 ? "[" : "", url->host,
+		     v6 ? "]" : "", url->port, url->path[0] != '\0' ? "/" : "",
+		     url->path);
 	if (n < 0 || (unsigned long)n >= size)
 		return out;
-	if (url->scheme == URL_TLS && secrets)
+	if (url->scheme == URL_TLS && keys)
 		snprintf(out + n, size - (unsigned long)n, "#%s",
 			 pubkey_format(&url->key, key));
-	else if (url->scheme == URL_TURNS && url->pinned && secrets)
+	else if (url->pinned && keys)
 		format_pin(url, out + n, size - (unsigned long)n);
 	else if (url->scheme == URL_TURN)
 		snprintf(out + n, size - (unsigned long)n, "?transport=%s",

@@ -10,14 +10,15 @@
 #define URL_HOST_MAX 255
 #define URL_PATH_MAX 1023
 #define URL_USER_MAX 127 /* and as much for a password */
+#define URL_TOPIC_MAX 64 /* of MQTT, in front of the parties' own */
 
 #define URL_PIN_BYTES 32
 
 enum url_scheme {
 	URL_TLS,   /* tls://HOST:PORT#KEY: a mailbox and its pinned key */
 	URL_DIR,   /* dir:PATH */
-	URL_MQTT,  /* mqtt://[user:password@]HOST[:1883] */
-	URL_MQTTS, /* mqtts://[user:password@]HOST[:8883] */
+	URL_MQTT,  /* mqtt://HOST[:1883][/TOPIC] */
+	URL_MQTTS, /* mqtts://HOST[:8883][/TOPIC][#sha256/PIN] */
 	URL_STUN,  /* HOST[:3478], or stun:HOST[:3478] (RFC 7064) */
 	URL_TURN,  /* turn:HOST[:3478][?transport=udp|tcp] (RFC 7065) */
 	URL_TURNS, /* turns:HOST[:5349][?transport=tcp][#sha256/PIN] */
@@ -29,11 +30,10 @@ struct url {
 	uint16_t port;
 	bool tcp;                    /* turn: transport=tcp */
 	struct pubkey key;           /* tls: */
-	bool pinned;                 /* turns: to the key with this digest */
+	bool pinned;                 /* turns:, mqtts: to the key with this digest */
 	uint8_t pin[URL_PIN_BYTES];  /* SHA-256 of a SubjectPublicKeyInfo */
-	char user[URL_USER_MAX + 1]; /* mqtt: and mqtts:, "" for none */
-	char password[URL_USER_MAX + 1];
-	char path[URL_PATH_MAX + 1]; /* dir: */
+	/* dir: a folder; mqtt: and mqtts: the beginning of topics, "" for the default */
+	char path[URL_PATH_MAX + 1];
 	unsigned line;               /* where it stood in its file, 0 when nowhere */
 };
 
@@ -47,10 +47,10 @@ int url_parse(struct url *url, enum url_kind kind, const char *text, struct err 
 /* Whether they lead to the same place in the same way. */
 bool url_equal(const struct url *a, const struct url *b);
 
-/* As it would be written in session.ini, password included: never for a log. */
+/* As it would be written in session.ini. */
 char *url_format(const struct url *url, char *out, unsigned long size);
 
-/* For logs and status: without key, user and password. */
+/* For logs and status: without key and pin. */
 char *url_format_public(const struct url *url, char *out, unsigned long size);
 
 /* Split "HOST:PORT" or "[IPV6]:PORT"; ${default_port} 0 means that the port must be

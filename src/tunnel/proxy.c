@@ -27,102 +27,55 @@ bool
 proxy_any_online(const struct proxy *p)
 {
 	for (size_t i = 0; i < p->n_places; i++)
-		if (p->places[i]->online)
+		if (place_online(p->places[i]))
 			return true;
 	return false;
 }
 
 static void
-on_place_state(void *arg, bool online, const char *why)
+on_place_state(void *arg, bool online)
 {
-	struct place *place = arg;
-	struct proxy *p = place->proxy;
-	bool before = proxy_any_online(p);
+	struct proxy *p = arg;
+	bool before = p->online;
 
-	place->online = online;
-	if (online) {
-		log_info("rendezvous=%s connected", place->url);
-		place->why[0] = '\0';
-	} else if (strcmp(place->why, why) != 0) {
-		/* Trying for ever is said once per reason. */
-		snprintf(place->why, sizeof place->why, "%s", why);
-		log_warn("rendezvous=%s not reachable: %s; trying again", place->url,
-			 why);
-	}
-	if (online || before != proxy_any_online(p))
-		for (size_t i = 0; i < p->session->n_parties; i++)
-			if (p->peers[i] != NULL)
-				link_rendezvous(peer_link(p->peers[i]), proxy_any_online(p));
+	p->online = proxy_any_online(p);
+	if (!online && before == p->online)
+		return;
+	for (size_t i = 0; i < p->session->n_parties; i++)
+		if (p->peers[i] != NULL)
+			link_rendezvous(peer_link(p->peers[i]), p->online);
 }
 
 static void
-on_place_message(void *arg, const uint8_t *sealed, size_t len)
+on_place_message(void *arg, size_t index, const uint8_t *sealed, size_t len)
 {
-	struct place *place = arg;
-	struct proxy *p = place->proxy;
-	struct pubkey sender;
-	int index;
+	struct proxy *p = arg;
 
-	if (contact_sender(sealed, len, &sender) != 0)
-		return;
-	index = session_find_key(p->session, &sender);
-	if (index >= 0 && (size_t)index == p->self) {
+	if (index == p->self)
 		doubles_receive(p->doubles, sealed, len);
-		return;
-	}
-	if (index < 0 || p->peers[index] == NULL) {
-		log_debug("rendezvous=%s a message from nobody in the roster is ignored",
-			  place->url);
-		return;
-	}
-	link_sealed(peer_link(p->peers[index]), sealed, len);
+	else if (p->peers[index] != NULL)
+		link_sealed(peer_link(p->peers[index]), sealed, len);
 }
 
-static const struct rendezvous_callbacks place_callbacks = {
+static const struct place_callbacks place_callbacks = {
     .state = on_place_state,
     .message = on_place_message,
 };
 
-/* To every place that is reachable: the receiver tells repetitions. */
 static void
 on_send(void *arg, size_t index, const uint8_t *sealed, size_t len)
 {
 	struct proxy *p = arg;
 
 	for (size_t i = 0; i < p->n_places; i++)
-		if (p->places[i]->online)
-			rendezvous_send(p->places[i]->rendezvous,
-					&p->session->parties[index].key, sealed, len);
+		place_send(p->places[i], &p->session->parties[index].key, sealed, len);
 }
 
 struct place *
 proxy_open_place(struct proxy *p, const struct url *url, struct err *err)
 {
-	struct place *place = calloc(1, sizeof *place);
-
-	if (place == NULL) {
-		err_set(err, "out of memory");
-		return NULL;
-	}
-	place->proxy = p;
-	url_format_public(url, place->url, sizeof place->url);
-	place->rendezvous =
-	    rendezvous_open(p->base, url, web_proxy_for(p->local->proxy, url->host),
-			    p->session->name, p->identity, &place_callbacks, place, err);
-	if (place->rendezvous == NULL) {
-		free(place);
-		return NULL;
-	}
-	return place;
-}
-
-void
-proxy_close_place(struct place *place)
-{
-	if (place == NULL)
-		return;
-	rendezvous_close(place->rendezvous);
-	free(place);
+	return place_open(p->base, p->session, p->local, p->identity, url,
+			  &place_callbacks, p, err);
 }
 
 static int
@@ -279,7 +232,7 @@ static void
 on_network_changed(struct proxy *p)
 {
 	for (size_t i = 0; i < p->n_places; i++)
-		rendezvous_network_changed(p->places[i]->rendezvous);
+		place_network_changed(p->places[i]);
 	for (size_t i = 0; i < p->session->n_parties; i++)
 		if (p->peers[i] != NULL)
 			link_network_changed(peer_link(p->peers[i]));
@@ -471,7 +424,7 @@ proxy_free(struct proxy *p)
 		peer_free(p->peers[i]);
 	runs_free(p->runs);
 	for (size_t i = 0; i < p->n_places; i++)
-		proxy_close_place(p->places[i]);
+		place_close(p->places[i]);
 	doubles_free(p->doubles);
 	mailbox_free(p->mailbox);
 	if (p->path_ctx != NULL)
@@ -529,7 +482,6 @@ proxy_drain(struct proxy *p, uint64_t limit_ns)
 void
 proxy_get_status(const struct proxy *p, struct proxy_status *out)
 {
-	const struct place *shown = p->places[0];
 	struct link_info info;
 
 	memset(out, 0, sizeof *out);
@@ -540,18 +492,37 @@ proxy_get_status(const struct proxy *p, struct proxy_status *out)
 	out->base_port = p->local->base_port;
 	out->started_ns = p->started_ns;
 	out->rendezvous_online = proxy_any_online(p);
+	out->n_rendezvous = p->n_places;
 	for (size_t i = 0; i < p->session->n_parties; i++) {
 		if (p->peers[i] == NULL)
 			continue;
 		link_get_info(peer_link(p->peers[i]), &info);
 		out->n_connected += info.up;
 	}
-	/* The one that works, if any does. */
-	for (size_t i = 0; i < p->n_places; i++)
-		if (p->places[i]->online)
-			shown = p->places[i];
-	snprintf(out->rendezvous, sizeof out->rendezvous, "%.140s%s%.150s", shown->url,
-		 shown->why[0] != '\0' ? ": " : "", shown->why);
+}
+
+int
+proxy_get_place_status(const struct proxy *p, size_t i, struct place_status *out)
+{
+	if (i >= p->n_places)
+		return -1;
+	place_get_status(p->places[i], out);
+	return 0;
+}
+
+/* Of several places, the one that knows most. */
+static enum presence
+presence(const struct proxy *p, size_t index)
+{
+	enum presence known = PRESENCE_UNKNOWN;
+
+	for (size_t i = 0; i < p->n_places; i++) {
+		enum presence says =
+		    place_presence(p->places[i], &p->session->parties[index].key);
+
+		known = says > known ? says : known;
+	}
+	return known;
 }
 
 int
@@ -560,6 +531,7 @@ proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *o
 	if (index >= p->session->n_parties || p->peers[index] == NULL)
 		return -1;
 	peer_status(p->peers[index], out);
+	out->presence = presence(p, index);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "session/identity.h"
 #include "session/local.h"
 #include "session/session.h"
+#include "tunnel/place.h"
 
 /* One party's proxy: its peers, listeners and rendezvous, on one event loop. */
 struct proxy;
@@ -71,6 +72,7 @@ struct peer_status {
 	uint64_t datagrams_lost;
 	char last_error[200]; /* "" for none */
 	char why[320];        /* over a relay, or not connected: for which reason */
+	enum presence presence;
 };
 
 struct proxy_status {
@@ -80,14 +82,16 @@ struct proxy_status {
 	size_t n_parties;
 	uint16_t base_port;
 	size_t n_connected; /* other parties */
-	bool rendezvous_online;
-	char rendezvous[300]; /* its URL without the key, and why it is offline */
+	bool rendezvous_online; /* some is */
+	size_t n_rendezvous;
 	uint64_t started_ns;
 };
 
 void proxy_get_status(const struct proxy *p, struct proxy_status *out);
 /* ${index} is a party's index other than our own; -1 otherwise. */
 int proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *out);
+/* ${i} is below n_rendezvous; -1 otherwise. */
+int proxy_get_place_status(const struct proxy *p, size_t i, struct place_status *out);
 
 /*
  * One round trip on the tunnel to the party called ${name}: done(arg, rtt_ns, NULL), or done(arg,

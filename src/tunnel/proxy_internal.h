@@ -3,22 +3,13 @@
 
 #include "rendezvous/contact.h"
 #include "rendezvous/mailbox.h"
-#include "rendezvous/rendezvous.h"
 #include "tunnel/peer.h"
+#include "tunnel/place.h"
 #include "tunnel/ports.h"
 #include "tunnel/proxy.h"
 #include "tunnel/socks.h"
 
 /* What proxy.c and reload.c share. */
-
-/* One place of session.ini's. */
-struct place {
-	struct proxy *proxy;
-	struct rendezvous *rendezvous;
-	char url[URL_HOST_MAX + 32]; /* for the log: no key, no password */
-	char why[160];               /* of its being offline, as last logged */
-	bool online;
-};
 
 /* A configuration of before that something may still point into. */
 struct retired {
@@ -44,6 +35,7 @@ struct proxy {
 	struct peer **peers;   /* by index; NULL at our own */
 	struct place **places; /* as in session.ini */
 	size_t n_places;
+	bool online; /* some place, as the peers were told */
 	struct network *network;
 	struct doubles *doubles;
 	uint8_t incarnation[CONTACT_INCARNATION_BYTES]; /* towards our own party */
@@ -57,7 +49,6 @@ struct proxy {
 
 /* Make what p->session and p->local ask for, without any effect on what is there. */
 struct place *proxy_open_place(struct proxy *p, const struct url *url, struct err *err);
-void proxy_close_place(struct place *place);
 struct peer *proxy_make_peer(struct proxy *p, size_t self, size_t index, struct err *err);
 int proxy_prepare_ports(struct proxy *p, size_t self, struct err *err);
 /* NULL when local.ini does not ask for one; -1 when it cannot be. */

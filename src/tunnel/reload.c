@@ -63,6 +63,15 @@ same_proxy(const struct local *a, const struct local *b)
 	return memcmp(a->proxy, b->proxy, sizeof *a->proxy) == 0;
 }
 
+/* What a broker's place took from local.ini when it was opened. */
+static bool
+same_logins(const struct local *a, const struct local *b)
+{
+	return memcmp(a->login, b->login, sizeof a->login) == 0 &&
+	       strcmp(a->mqtt_ca != NULL ? a->mqtt_ca : "",
+		      b->mqtt_ca != NULL ? b->mqtt_ca : "") == 0;
+}
+
 static bool
 same_lists(const struct session *a, const struct session *b)
 {
@@ -181,11 +190,13 @@ prepare_places(struct reload *r, struct err *err)
 {
 	struct proxy *p = r->proxy;
 	bool same = same_proxy(p->local, r->old_local);
+	bool same_login = same_logins(p->local, r->old_local);
 
 	for (size_t i = 0; i < p->session->n_rendezvous; i++) {
 		const struct url *url = &p->session->rendezvous[i];
+		bool mqtt = url->scheme == URL_MQTT || url->scheme == URL_MQTTS;
 
-		for (size_t j = 0; same && j < p->n_places; j++)
+		for (size_t j = 0; same && (same_login || !mqtt) && j < p->n_places; j++)
 			if (url_equal(url, &r->old->rendezvous[j]) &&
 			    !has_place(r->places, i, p->places[j]))
 				r->places[i] = p->places[j];
@@ -217,7 +228,7 @@ give_up(struct reload *r)
 			peer_free(r->peers[i]);
 	for (size_t i = 0; r->places != NULL && i < p->session->n_rendezvous; i++)
 		if (!has_place(p->places, p->n_places, r->places[i]))
-			proxy_close_place(r->places[i]);
+			place_close(r->places[i]);
 	mailbox_free(r->mailbox);
 	free(r->peers);
 	free(r->places);
@@ -263,6 +274,7 @@ commit_peers(struct reload *r, bool was_online)
 	p->us = s->parties[r->self];
 	p->peers = r->peers;
 	runs_set_peers(p->runs, p->peers, s->n_parties);
+	p->online = online;
 	for (size_t i = 0; i < n_old; i++) {
 		if (old[i] == NULL || has_peer(p->peers, s->n_parties, old[i]))
 			continue;
@@ -304,7 +316,9 @@ commit_places(struct reload *r)
 	p->n_places = p->session->n_rendezvous;
 	for (size_t i = 0; i < n_old; i++)
 		if (!has_place(p->places, p->n_places, old[i]))
-			proxy_close_place(old[i]);
+			place_close(old[i]);
+	for (size_t i = 0; i < p->n_places; i++)
+		place_follow(p->places[i]);
 	free(old);
 }
 

@@ -83,6 +83,14 @@ text_path(FILE *out, const struct path_info *path)
 }
 
 static void
+text_presence(FILE *out, enum presence presence)
+{
+	if (presence != PRESENCE_UNKNOWN)
+		fprintf(out, "       the rendezvous says that it is %s\n",
+			presence == PRESENCE_HERE ? "there" : "not there");
+}
+
+static void
 text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 {
 	char state[sizeof peer->state], error[sizeof peer->last_error];
@@ -101,6 +109,8 @@ text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 		format_amount(received, peer->bytes_received));
 	if (peer->has_path && peer->path.ready)
 		text_path(out, &peer->path);
+	if (!peer->connected)
+		text_presence(out, peer->presence);
 	if (peer->why[0] != '\0')
 		fprintf(out, "       %s\n",
 			log_clean(why, sizeof why, peer->why, strlen(peer->why)));
@@ -110,21 +120,44 @@ text_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 				  strlen(peer->last_error)));
 }
 
+/* "rendezvous dir:/srv/mpc: online for 4m12s, 12 sent, 9 received" */
+static void
+text_place(FILE *out, const struct place_status *place, uint64_t now_ns)
+{
+	char text[sizeof place->url], age[AGE_BYTES];
+
+	fprintf(out, "rendezvous %s%s%s%s: %s for %s",
+		log_clean(text, sizeof text, place->url, strlen(place->url)),
+		place->how[0] != '\0' ? " (" : "", place->how,
+		place->how[0] != '\0' ? ")" : "", place->online ? "online" : "offline",
+		format_age(age, age_ns(place->since_ns, now_ns)));
+	fprintf(out, ", %" PRIu64 " sent, %" PRIu64 " received", place->sent,
+		place->received);
+	if (place->dropped > 0)
+		fprintf(out, ", %" PRIu64 " dropped", place->dropped);
+	putc('\n', out);
+	/* Why it is offline now is the last error. */
+	if (place->last_error[0] != '\0')
+		fprintf(out, "       %s%s\n", place->online ? "last error: " : "",
+			log_clean(text, sizeof text, place->last_error,
+				  strlen(place->last_error)));
+}
+
 void
 status_text(FILE *out, const struct proxy *p, uint64_t now_ns)
 {
 	struct proxy_status st;
 	struct peer_status peer;
-	char rendezvous[sizeof st.rendezvous], age[AGE_BYTES];
+	struct place_status place;
+	char age[AGE_BYTES];
 
 	proxy_get_status(p, &st);
-	log_clean(rendezvous, sizeof rendezvous, st.rendezvous, strlen(st.rendezvous));
 	fprintf(out, "session %s, you are %s (index %zu of %zu), running for %s\n",
 		st.session, st.party, st.index, st.n_parties,
 		format_age(age, age_ns(st.started_ns, now_ns)));
-	fprintf(out, "%zu of %zu connected, rendezvous %s: %s\n", st.n_connected,
-		st.n_parties - 1, st.rendezvous_online ? "online" : "offline",
-		rendezvous);
+	fprintf(out, "%zu of %zu connected\n", st.n_connected, st.n_parties - 1);
+	for (size_t i = 0; proxy_get_place_status(p, i, &place) == 0; i++)
+		text_place(out, &place, now_ns);
 	fprintf(out, "\n  # %-10s %-20s %7s %9s  %-9s %9s %9s\n", "party", "state",
 		"since", "rtt", "streams", "sent", "received");
 	for (size_t i = 0; i < st.n_parties; i++) {

@@ -10,7 +10,7 @@
 #define SCHEMA 1
 
 /* The longest string that a status holds, with its NUL. */
-#define STRING_BYTES 512
+#define STRING_BYTES 1100
 
 static void
 json_string(FILE *out, const char *text)
@@ -96,6 +96,10 @@ json_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 		", \"bytes_received\": %" PRIu64 ", \"datagrams_lost\": %" PRIu64 ",\n",
 		peer->streams, peer->held, peer->bytes_sent, peer->bytes_received,
 		peer->datagrams_lost);
+	fprintf(out, "     \"at_rendezvous\": %s,\n",
+		peer->presence == PRESENCE_UNKNOWN ? "null"
+		: peer->presence == PRESENCE_HERE  ? "true"
+						   : "false");
 	fputs("     \"why\": ", out);
 	if (peer->why[0] != '\0')
 		json_string(out, peer->why);
@@ -109,12 +113,40 @@ json_peer(FILE *out, const struct peer_status *peer, uint64_t now_ns)
 	putc('}', out);
 }
 
+static void
+json_text(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, ", \"%s\": ", name);
+	if (text[0] != '\0')
+		json_string(out, text);
+	else
+		fputs("null", out);
+}
+
+static void
+json_place(FILE *out, const struct place_status *place, uint64_t now_ns)
+{
+	fputs("    {\"url\": ", out);
+	json_string(out, place->url);
+	fprintf(out, ", \"online\": %s, \"since_s\": ",
+		place->online ? "true" : "false");
+	json_age(out, place->since_ns, now_ns);
+	fprintf(out,
+		",\n     \"sent\": %" PRIu64 ", \"received\": %" PRIu64
+		", \"dropped\": %" PRIu64,
+		place->sent, place->received, place->dropped);
+	json_text(out, "how", place->how);
+	json_text(out, "last_error", place->last_error);
+	putc('}', out);
+}
+
 void
 status_json(FILE *out, const struct proxy *p, uint64_t now_ns)
 {
 	const char *separator = "";
 	struct proxy_status st;
 	struct peer_status peer;
+	struct place_status place;
 
 	proxy_get_status(p, &st);
 	fprintf(out, "{\n  \"schema\": %d,\n  \"session\": ", SCHEMA);
@@ -126,10 +158,13 @@ status_json(FILE *out, const struct proxy *p, uint64_t now_ns)
 		"  \"base_port\": %u,\n  \"running_s\": ",
 		st.index, st.n_parties, st.n_connected, st.base_port);
 	json_age(out, st.started_ns, now_ns);
-	fprintf(out, ",\n  \"rendezvous\": {\"online\": %s, \"text\": ",
+	fprintf(out, ",\n  \"rendezvous\": {\"online\": %s, \"places\": [",
 		st.rendezvous_online ? "true" : "false");
-	json_string(out, st.rendezvous);
-	fputs("},\n  \"peers\": [", out);
+	for (size_t i = 0; proxy_get_place_status(p, i, &place) == 0; i++) {
+		fputs(i > 0 ? ",\n" : "\n", out);
+		json_place(out, &place, now_ns);
+	}
+	fputs("]},\n  \"peers\": [", out);
 	for (size_t i = 0; i < st.n_parties; i++) {
 		if (proxy_get_peer_status(p, i, &peer) != 0)
 			continue;

@@ -9,7 +9,7 @@ mapfile -t scripts < <(grep -lIEr '^#!/bin/(ba)?sh' .ci contrib tests --include=
 	--include=quickstart 2>/dev/null)
 [ ${#scripts[@]} -gt 5 ] || fail "only ${#scripts[@]} scripts"
 step "shellcheck: ${#scripts[@]} scripts"
-shellcheck "${scripts[@]}" tests/scenario/lib.sh tests/scenario/faults.sh
+shellcheck "${scripts[@]}" tests/scenario/lib.sh tests/scenario/faults.sh tests/scenario/broker.sh
 
 if command -v mandoc >/dev/null; then
 	mapfile -t pages < <(find doc -name '*.[1-8]')

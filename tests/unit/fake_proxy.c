@@ -42,7 +42,11 @@ fake_proxy_init(struct proxy *p, struct event_base *base)
 	p->status.n_parties = FAKE_PARTIES;
 	p->status.base_port = 11365;
 	p->status.rendezvous_online = true;
-	strcpy(p->status.rendezvous, "tls://alice.example.org:7470");
+	p->status.n_rendezvous = 1;
+	strcpy(p->place.url, "tls://alice.example.org:7470");
+	p->place.online = true;
+	p->place.sent = 12;
+	p->place.received = 9;
 	for (size_t i = 0; i < FAKE_PARTIES; i++) {
 		p->peer[i].name = parties[i].name;
 		p->peer[i].index = i;
@@ -75,6 +79,15 @@ void
 proxy_get_status(const struct proxy *p, struct proxy_status *out)
 {
 	*out = p->status;
+}
+
+int
+proxy_get_place_status(const struct proxy *p, size_t i, struct place_status *out)
+{
+	if (i >= p->status.n_rendezvous)
+		return -1;
+	*out = p->place;
+	return 0;
 }
 
 int

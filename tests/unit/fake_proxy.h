@@ -12,6 +12,7 @@ struct proxy {
 	struct event_base *base;
 	struct proxy_status status;
 	struct peer_status peer[FAKE_PARTIES];
+	struct place_status place;
 	bool answers; /* pings; otherwise they stay without an answer */
 	size_t pings; /* under way */
 	/* The run, and what was asked of it. */

@@ -452,7 +452,8 @@ on_raw_message(void *arg, const uint8_t *sealed, size_t len)
 void
 raw_start(struct raw_party *raw, struct proxy_rig *r, size_t index, size_t peer)
 {
-	static const struct rendezvous_callbacks place = {on_raw_state, on_raw_message};
+	static const struct rendezvous_callbacks place = {.state = on_raw_state,
+							  .message = on_raw_message};
 	struct link_config cfg = {
 	    .base = r->base,
 	    .session = r->session,

@@ -33,6 +33,30 @@ assert_refused(const char *text, const char *place, const char *why)
 	assert_contains(err.text, why);
 }
 
+/* A session.ini may name any broker: the password is for one only. */
+static void
+a_login_is_for_one_broker(void **state)
+{
+	struct local *l = parse("[local]\nmqtt-login = mqtts://Broker:1 alice p\n");
+	static const struct {
+		const char *url;
+		bool has;
+	} urls[] = {
+	    {"mqtts://broker:1/topic", true}, {"mqtt://broker:1", false},
+	    {"mqtts://broker", false},	      {"mqtts://broker.evil:1", false},
+	    {"mqtts://evil:1", false},
+	};
+	struct url url;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		assert_int_equal(url_parse(&url, URL_KIND_RENDEZVOUS, urls[i].url, NULL),
+				 0);
+		assert_int_equal(local_login(l, &url) != NULL, urls[i].has);
+	}
+	local_free(l);
+}
+
 static void
 reads_all_there_is(void **state)
 {
@@ -55,6 +79,9 @@ reads_all_there_is(void **state)
 		  "expose = 80 for all\n"
 		  "forward = 9000 to alice:22\n"
 		  "turn-ca = /dev/null\n"
+		  "mqtt-ca = /dev/null\n"
+		  "mqtt-login = mqtts://Broker alice  a b;c \n"
+		  "mqtt-login = mqtt://[::1]:9 u p\n"
 		  "proxy = http://a:b@proxy:3128\n");
 	assert_string_equal(l->identity, "/home/bob/id.pem");
 	assert_int_equal(l->base_port, 20000);
@@ -66,6 +93,11 @@ reads_all_there_is(void **state)
 	assert_string_equal(l->turn_user, "u");
 	assert_string_equal(l->turn_password, "p=;#");
 	assert_string_equal(l->turn_ca, "/dev/null");
+	assert_string_equal(l->mqtt_ca, "/dev/null");
+	assert_int_equal(l->n_login, 2);
+	assert_string_equal(l->login[0].user, "alice");
+	assert_string_equal(l->login[0].password, "a b;c");
+	assert_string_equal(l->login[1].host, "::1");
 	assert_string_equal(l->proxy->host, "proxy");
 	assert_int_equal(l->proxy->port, 3128);
 	assert_string_equal(l->proxy->http.credentials, "YTpi");
@@ -202,6 +234,11 @@ turn_credentials_belong_together(void **state)
 	(void)state;
 	assert_refused("[local]\nturn-user = u\n", "f:", "add turn-password");
 	assert_refused("[local]\nturn-password = p\n", "f:", "add turn-user");
+	assert_refused("[local]\nmqtt-login = mqtts://h u\n", "f:2", "URL USER PASSWORD");
+	assert_refused("[local]\nmqtt-login = dir:/p u p\n", "f:2", "mqtts://HOST");
+	assert_refused("[local]\nmqtt-login = mqtts://h/t u p\n", "f:2", "without topic");
+	assert_refused("[local]\nmqtt-login = mqtts:h u p\n", "f:2", "the broker: ");
+	assert_refused("[local]\nmqtt-ca = /nonexistent\n", "f:2", "cannot read");
 	assert_refused("[local]\nturn-secret = s\nturn-user = u\n", "f:", "leave out");
 	local_free(parse("[local]\nturn-secret = s\n"));
 }
@@ -378,14 +415,15 @@ sample_is_valid(void **state)
 	text[n] = '\0';
 	fclose(f);
 	for (char *p = text; (p = strstr(p, "\n; ")) != NULL;) {
-		/* One excludes turn-user, the other names a file. */
+		/* One excludes turn-user, the others name files. */
 		if (strncmp(p + 3, "turn-secret", 11) != 0 &&
-		    strncmp(p + 3, "turn-ca", 7) != 0)
+		    strncmp(p + 3, "turn-ca", 7) != 0 &&
+		    strncmp(p + 3, "mqtt-ca", 7) != 0)
 			p[1] = ' ';
 		p += 3;
 		shown++;
 	}
-	assert_int_equal(shown, 15);
+	assert_int_equal(shown, 17);
 	l = parse(text);
 	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
 	/* Those that show a default show the right one. */
@@ -401,6 +439,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_all_there_is),
+    cmocka_unit_test(a_login_is_for_one_broker),
 	    cmocka_unit_test(exposes_what_is_listed_only),
 	    cmocka_unit_test(defaults_are_safe),
 	    cmocka_unit_test(refuses_the_rest),

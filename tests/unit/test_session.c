@@ -56,7 +56,7 @@ reads_all_there_is(void **state)
 				  "[session] ; another\r\n"
 				  "  name\t=  santa ; and one more\r\n"
 				  "rendezvous= tls://h:1#" KEY_2 "\n"
-				  "rendezvous= mqtt://u:p;q@h\n"
+				  "rendezvous= dir:/p;q\n"
 				  "stun = stun.example\n"
 				  "turn = turn:h?transport=tcp\n"
 				  "path = relay\n"
@@ -73,7 +73,7 @@ reads_all_there_is(void **state)
 	assert_int_equal(s->n_rendezvous, 2);
 	assert_int_equal(s->rendezvous[0].scheme, URL_TLS);
 	assert_int_equal(s->rendezvous[0].line, 4);
-	assert_string_equal(s->rendezvous[1].password, "p;q");
+	assert_string_equal(s->rendezvous[1].path, "/p;q");
 	assert_int_equal(s->n_stun, 1);
 	assert_int_equal(s->n_turn, 1);
 	assert_int_equal(s->policy, PATH_RELAY);

@@ -26,6 +26,7 @@ set_up(void **state)
 	fake_proxy_init(&proxy, NULL);
 	proxy.status.started_ns = START_NS;
 	proxy.peer[0].since_ns = START_NS + 1 * NS_PER_S;
+	proxy.place.since_ns = START_NS + 1 * NS_PER_S;
 	proxy.peer[2].since_ns = START_NS;
 	text = NULL;
 	return 0;
@@ -66,7 +67,9 @@ test_text(void **state)
 	assert_string_equal(
 	    render(status_text, START_NS + 253 * NS_PER_S),
 	    "session santa, you are bob (index 1 of 3), running for 4m13s\n"
-	    "1 of 2 connected, rendezvous online: tls://alice.example.org:7470\n"
+	    "1 of 2 connected\n"
+	    "rendezvous tls://alice.example.org:7470: online for 4m12s, 12 sent, 9 "
+	    "received\n"
 	    "\n"
 	    "  # party      state                  since       rtt  streams        sent  "
 	    "received\n"
@@ -78,6 +81,34 @@ test_text(void **state)
 	    "     "
 	    "0 B\n"
 	    "       last error: no pair of candidates worked\n");
+}
+
+static void
+test_text_of_rendezvous(void **state)
+{
+	(void)state;
+	proxy.peer[2].presence = PRESENCE_HERE;
+	proxy.peer[0].presence = PRESENCE_GONE; /* it is connected all the same */
+	proxy.place.dropped = 7;
+	strcpy(proxy.place.url, "mqtts://broker.example.org:8883");
+	strcpy(proxy.place.how, "MQTT 5");
+	strcpy(proxy.place.last_error, "the broker has closed the connection");
+	render(status_text, START_NS + 4 * NS_PER_S);
+	assert_non_null(
+	    strstr(text, "rendezvous mqtts://broker.example.org:8883 (MQTT 5): online "
+			 "for 3s, 12 sent, 9 received, 7 dropped\n"
+			 "       last error: the broker has closed the connection\n"));
+	assert_non_null(strstr(text, "       the rendezvous says that it is there\n"));
+	assert_null(strstr(text, "not there"));
+	proxy.place.online = false;
+	render(status_text, START_NS + 4 * NS_PER_S);
+	assert_non_null(
+	    strstr(text, "offline for 3s, 12 sent, 9 received, 7 dropped\n"
+			 "       the broker has closed the connection\n"));
+	/* By hand. */
+	proxy.status.n_rendezvous = 0;
+	render(status_text, START_NS);
+	assert_null(strstr(text, "mqtts"));
 }
 
 static void
@@ -254,8 +285,11 @@ test_json(void **state)
 	    "  \"connected\": 1,\n"
 	    "  \"base_port\": 11365,\n"
 	    "  \"running_s\": 253.000,\n"
-	    "  \"rendezvous\": {\"online\": true, \"text\": "
-	    "\"tls://alice.example.org:7470\"},\n"
+	    "  \"rendezvous\": {\"online\": true, \"places\": [\n"
+	    "    {\"url\": \"tls://alice.example.org:7470\", \"online\": true, "
+	    "\"since_s\": 252.000,\n"
+	    "     \"sent\": 12, \"received\": 9, \"dropped\": 0, \"how\": null, "
+	    "\"last_error\": null}]},\n"
 	    "  \"peers\": [\n"
 	    "    {\"index\": 0, \"name\": \"alice\", \"connected\": true, \"since_s\": "
 	    "252.000,\n"
@@ -267,6 +301,7 @@ test_json(void **state)
 	    "\"203.0.113.5\", \"port\": 9999}},\n"
 	    "     \"rtt_ms\": 23.104, \"streams\": 0, \"held\": 0, \"bytes_sent\": "
 	    "18446744073709551615, \"bytes_received\": 0, \"datagrams_lost\": 0,\n"
+	    "     \"at_rendezvous\": null,\n"
 	    "     \"why\": null,\n"
 	    "     \"last_error\": null},\n"
 	    "    {\"index\": 2, \"name\": \"carol\", \"connected\": false, \"since_s\": "
@@ -275,6 +310,7 @@ test_json(void **state)
 	    "     \"path\": null,\n"
 	    "     \"rtt_ms\": null, \"streams\": 0, \"held\": 0, \"bytes_sent\": 0, "
 	    "\"bytes_received\": 0, \"datagrams_lost\": 0,\n"
+	    "     \"at_rendezvous\": null,\n"
 	    "     \"why\": \"no path: UDP blocked at carol\",\n"
 	    "     \"last_error\": \"no pair worked\"}\n"
 	    "  ]\n"
@@ -290,7 +326,7 @@ test_json_of_hostile_strings(void **state)
 	for (int i = 0; i < 199; i++)
 		error[i] = (char)(i + 1);
 	error[199] = '\0';
-	memset(proxy.status.rendezvous, '"', sizeof proxy.status.rendezvous - 1);
+	memset(proxy.place.url, '"', sizeof proxy.place.url - 1);
 	memset(proxy.peer[0].last_error, 0xc3, sizeof proxy.peer[0].last_error - 1);
 	assert_json(render(status_json, START_NS));
 	assert_non_null(strstr(text, "!\\\"#$"));
@@ -305,10 +341,10 @@ test_text_of_hostile_strings(void **state)
 	strcpy(proxy.peer[2].last_error, "a\033[2Jb\nc\xff");
 	strcpy(proxy.peer[2].why, "a\033[2Jb\nc\xff");
 	strcpy(proxy.peer[2].state, "\t\r");
-	strcpy(proxy.status.rendezvous, "dir:/tmp/\n");
+	strcpy(proxy.place.url, "dir:/tmp/\n");
 	render(status_text, START_NS);
 	assert_non_null(strstr(text, "last error: a?[2Jb?c?\n"));
-	assert_non_null(strstr(text, "dir:/tmp/?\n"));
+	assert_non_null(strstr(text, "dir:/tmp/?: online"));
 	assert_non_null(strstr(text, "carol      ?? "));
 }
 
@@ -350,6 +386,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_text, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(test_text_of_rendezvous, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_text_of_a_relayed_path_with_held_streams,
 					    set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(test_ages, set_up, tear_down),

@@ -45,11 +45,12 @@ parses_rendezvous(void **state)
 	assert_int_equal(url.scheme, URL_DIR);
 
 	url = check(URL_KIND_RENDEZVOUS, "mqtt://h", "mqtt://h:1883", "mqtt://h:1883");
-	assert_string_equal(url.user, "");
-	url = check(URL_KIND_RENDEZVOUS, "mqtts://bob:p@s:s@10.0.0.1:9",
-		    "mqtts://bob:p@s:s@10.0.0.1:9", "mqtts://10.0.0.1:9");
-	assert_string_equal(url.user, "bob");
-	assert_string_equal(url.password, "p@s:s");
+	assert_string_equal(url.path, "");
+	url = check(URL_KIND_RENDEZVOUS, "mqtts://10.0.0.1:9/lab/mpc#sha256/" PIN,
+		    "mqtts://10.0.0.1:9/lab/mpc#sha256/" PIN,
+		    "mqtts://10.0.0.1:9/lab/mpc");
+	assert_string_equal(url.path, "lab/mpc");
+	assert_true(url.pinned);
 	check(URL_KIND_RENDEZVOUS, "mqtts://h", "mqtts://h:8883", "mqtts://h:8883");
 }
 
@@ -130,9 +131,15 @@ refuses_the_rest(void **state)
 	    {URL_KIND_RENDEZVOUS, "dir:", "PATH is missing"},
 	    {URL_KIND_RENDEZVOUS, "dir:/a\nb", "a space"},
 	    {URL_KIND_RENDEZVOUS, "mqtt://", "host is missing"},
-	    {URL_KIND_RENDEZVOUS, "mqtt://bob@h", "USER:PASSWORD"},
-	    {URL_KIND_RENDEZVOUS, "mqtt://:p@h", "USER:PASSWORD"},
-	    {URL_KIND_RENDEZVOUS, "mqtt://bob:@h", "USER:PASSWORD"},
+	    {URL_KIND_RENDEZVOUS, "mqtt://bob:p@h", "mqtt-login"},
+	    {URL_KIND_RENDEZVOUS, "mqtt://bob@h", "mqtt-login"},
+	    {URL_KIND_RENDEZVOUS, "mqtt://h#sha256/" PIN, "only an mqtts: broker"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h#x", "expected sha256/"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h/", "topics are to begin with"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h/a/", "topics are to begin with"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h//a", "topics are to begin with"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h/+", "topics are to begin with"},
+	    {URL_KIND_RENDEZVOUS, "mqtts://h/$SYS", "topics are to begin with"},
 	    {URL_KIND_STUN, "", "host is missing"},
 	    {URL_KIND_STUN, "turn:h", "after the host"},
 	    {URL_KIND_STUN, "stun://h", "neither a name nor"},
@@ -178,10 +185,10 @@ bounds_every_part(void **state)
 	assert_refused(URL_KIND_RENDEZVOUS, text, "longer than");
 	snprintf(text, sizeof text, "dir:%0*d", 3 * URL_PATH_MAX, 1);
 	assert_refused(URL_KIND_RENDEZVOUS, text, "longer than");
-	snprintf(text, sizeof text, "mqtt://%0*d:p@h", URL_USER_MAX + 1, 1);
-	assert_refused(URL_KIND_RENDEZVOUS, text, "127 characters");
-	snprintf(text, sizeof text, "mqtt://u:%0*d@h", URL_USER_MAX + 1, 1);
-	assert_refused(URL_KIND_RENDEZVOUS, text, "127 characters");
+	snprintf(text, sizeof text, "mqtt://h/%0*d", URL_TOPIC_MAX, 1);
+	assert_int_equal(url_parse(&url, URL_KIND_RENDEZVOUS, text, NULL), 0);
+	snprintf(text, sizeof text, "mqtt://h/%0*d", URL_TOPIC_MAX + 1, 1);
+	assert_refused(URL_KIND_RENDEZVOUS, text, "topics are to begin with");
 }
 
 static void
