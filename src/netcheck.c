@@ -367,7 +367,7 @@ netcheck_run(const struct setup *setup, struct netcheck_report *report, struct e
 	if (ask_router(n, err) != 0)
 		goto out;
 	n->open++;
-	n->probe = probe_new(n->base, s, on_probed, n, err);
+	n->probe = probe_new(n->base, s, true, on_probed, n, err);
 	if (n->probe == NULL)
 		goto out;
 	for (size_t i = 0; i < s->n_rendezvous; i++)

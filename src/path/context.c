@@ -136,7 +136,7 @@ path_context_probe(struct path_context *ctx)
 	     (!r.done ||
 	      clock_now_ns() - probe_started_ns(ctx->probe) < PROBE_INTERVAL_NS)))
 		return;
-	fresh = probe_new(ctx->base, ctx->session, on_probed, ctx, &err);
+	fresh = probe_new(ctx->base, ctx->session, false, on_probed, ctx, &err);
 	if (fresh == NULL)
 		log_debug("STUN servers cannot be asked: %s", err.text);
 	else if (ctx->probe == NULL)

@@ -74,7 +74,7 @@ struct probe {
 	size_t n_asks;
 	union addr local[LOCALS_MAX];
 	size_t n_local;
-	bool over, tests_begun;
+	bool thorough, over, tests_begun;
 };
 
 static enum probe_family
@@ -226,6 +226,8 @@ begin_tests(struct probe *p, const struct ask *first, const union addr *other)
 	p->tests_begun = true;
 	addr_set_port(&to, addr_port(&first->to));
 	add_ask(p, ASK_MAPPING, SOCK_IPV4, first->server, &to);
+	if (!p->thorough)
+		return;
 	a = add_ask(p, ASK_FILTER_ALL, SOCK_SECOND, first->server, &first->to);
 	if (a != NULL)
 		a->change = STUN_CHANGE_IP_AND_PORT;
@@ -237,7 +239,7 @@ begin_tests(struct probe *p, const struct ask *first, const union addr *other)
 static void
 begin_hairpin(struct probe *p, const struct ask *first)
 {
-	if (first->sock != SOCK_IPV4 || is_local(p, &first->mapped))
+	if (!p->thorough || first->sock != SOCK_IPV4 || is_local(p, &first->mapped))
 		return;
 	for (size_t i = 0; i < p->n_asks; i++)
 		if (p->ask[i].kind == ASK_HAIRPIN)
@@ -507,8 +509,8 @@ add_servers(struct probe *p, const struct url *list, size_t n)
 }
 
 struct probe *
-probe_new(struct event_base *base, const struct session *s, probe_done *done, void *arg,
-	  struct err *err)
+probe_new(struct event_base *base, const struct session *s, bool thorough,
+	  probe_done *done, void *arg, struct err *err)
 {
 	struct probe *p = calloc(1, sizeof *p);
 	const struct timeval now = {0, 0};
@@ -520,6 +522,7 @@ probe_new(struct event_base *base, const struct session *s, probe_done *done, vo
 	p->base = base;
 	p->done = done;
 	p->arg = arg;
+	p->thorough = thorough;
 	p->started_ns = clock_now_ns();
 	for (enum sock i = 0; i < SOCKS; i++)
 		p->fd[i] = -1;

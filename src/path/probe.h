@@ -67,9 +67,11 @@ struct probe_result {
 
 /* ${done} is called once, when nothing is outstanding any more, after three seconds
  * beyond the lookups at most; never from within probe_new(). NULL when resources are
- * short. ${s} must outlive the probe. */
+ * short. ${s} must outlive the probe. ${thorough}: find out about filtering and
+ * hairpinning, too, which takes the three seconds, and sends to where the servers say we
+ * are. */
 typedef void probe_done(void *arg);
-struct probe *probe_new(struct event_base *base, const struct session *s,
+struct probe *probe_new(struct event_base *base, const struct session *s, bool thorough,
 			probe_done *done, void *arg, struct err *err);
 void probe_free(struct probe *p);
 

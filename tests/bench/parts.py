@@ -1,9 +1,12 @@
 """The parts of the benchmark. Each takes a Bench and yields rows."""
 
+import json
+import os
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 import time
 
 import carriers
@@ -300,6 +303,24 @@ def connect_time(bench):
                       ("<=", goal, f"{goal} s"))
 
 
+def connect_nat(bench):
+    """Pairs of networks, each behind a NAT of its own kind, with a STUN and a TURN server in
+    session.ini that never answer: the matrix of tests/nat."""
+    script = pathlib.Path(__file__).parent.parent / "nat" / "02-matrix.sh"
+    with tempfile.NamedTemporaryFile(suffix=".json") as times:
+        kinds = "open port-restricted symmetric tcp-443" if bench.quick else ""
+        run = subprocess.run(
+            ["bash", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "MPCPROXY": bench.lab.mpcproxy(), "NAT_DEAD": "1",
+                 "NAT_RUNS": str(bench.rounds), "NAT_JOBS": "2", "NAT_KINDS": kinds,
+                 "NAT_JSON": times.name}, check=False)
+        if run.returncode != 0:
+            raise Failed(run.stdout.strip().splitlines()[-1])
+        for cell in json.load(times):
+            yield Row("connect-nat", f"{' - '.join(cell['pair'])}: {cell['path']}", "s",
+                      {"mpcproxy": cell["seconds"]})
+
+
 # MPyC
 
 PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), ("sha3.py",))
@@ -381,6 +402,7 @@ PARTS = {
     "cpu": cpu,
     "idle": idle,
     "connect-time": connect_time,
+    "connect-nat": connect_nat,
     "streams": streams,
     "mpyc": mpyc,
 }

@@ -10,6 +10,7 @@
 #   NAT_RUNS       times that each cell is run; the table shows the median
 #   NAT_DEAD       when set, a STUN and a TURN server that never answer are configured, too
 #   NAT_JOBS       cells at a time
+#   NAT_JSON       a file for all times
 . "$(dirname "$0")/lab.sh"
 MPCPROXY=$(realpath -- "${MPCPROXY:-./mpcproxy}")
 lab_enter "$@"
@@ -36,5 +37,5 @@ status=0
 	--turn-user "$RELAY_USER:$RELAY_PASSWORD" --turn-ca "$LAB/relay.pem" \
 	--proxy "http://192.168.1.1:$LAB_PROXY_PORT" "${servers[@]/#/--server=}" \
 	--kinds "$NAT_KINDS" --runs "${NAT_RUNS:-1}" --jobs "${NAT_JOBS:-8}" \
-	${NAT_ORDERED:+--ordered} || status=$?
+	${NAT_ORDERED:+--ordered} ${NAT_JSON:+--json "$NAT_JSON"} || status=$?
 exit $status

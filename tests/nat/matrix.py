@@ -270,6 +270,7 @@ def main():
     parser.add_argument('--proxy', required=True, help='of those who have no other way out')
     parser.add_argument('--server', action='append', help='a line for session.ini')
     parser.add_argument('--paths', required=True, type=pathlib.Path)
+    parser.add_argument('--json', type=pathlib.Path, help='all times go there')
     parser.add_argument('--reasons', required=True, type=pathlib.Path)
     parser.add_argument('--failures', required=True, type=pathlib.Path)
     parser.add_argument('--kinds', help='only pairs of these')
@@ -310,6 +311,10 @@ def main():
                 results[key] = None
                 failures.append(str(failure))
     show(table, pairs, results)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([
+            {'pair': pair, 'path': TYPES[table.expected[pair]], 'seconds': [s for s, _ in found]}
+            for pair in pairs if (found := results[pair]) is not None]))
     print('D direct, R relay, d direct after a relay that came first; with the seconds from start to '
           'connected. Rows: party 0')
     for a, b in failing:

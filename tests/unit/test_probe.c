@@ -127,7 +127,7 @@ run(const struct server *servers, size_t n, struct probe_result *r)
 		urls[i] = servers[i].url;
 	session.stun = urls;
 	session.n_stun = n;
-	p = probe_new(base, &session, on_done, &done, &err);
+	p = probe_new(base, &session, true, on_done, &done, &err);
 	if (p == NULL)
 		fail_msg("%s", err.text);
 	assert_false(done);
