@@ -261,6 +261,12 @@ on_grace(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+bool
+runs_is_collecting(const struct runs *rs)
+{
+	return rs->run != NULL && !rs->run->begun;
+}
+
 void
 runs_peer_changed(struct runs *rs)
 {
@@ -302,13 +308,12 @@ run_party_state(const struct run *r, size_t index)
 {
 	const struct runs *rs = r->runs;
 	const struct run_peer *rp = other(rs, index);
-	size_t len;
 
 	if (rp == NULL || !is_up(rs, index))
 		return RUN_PARTY_ABSENT;
 	if (run_peer_is_unable(rp))
 		return RUN_PARTY_UNABLE;
-	if (run_peer_offer(rp, &len) == NULL)
+	if (!run_peer_is_offering(rp))
 		return run_peer_is_busy(rp) ? RUN_PARTY_BUSY : RUN_PARTY_CONNECTED;
 	return run_peer_is_ready(rp) ? RUN_PARTY_READY : RUN_PARTY_OFFERS;
 }

@@ -95,6 +95,8 @@ struct run *runs_begin(struct runs *rs, const uint8_t *offer, size_t len,
 /* NULL: our program is on this machine's loopback. */
 struct gate *runs_gate(const struct runs *rs);
 
+/* We wait for the offers of all. */
+bool runs_is_collecting(const struct runs *rs);
 /* Another offer, readiness or ability than before. */
 void runs_peer_changed(struct runs *rs);
 /* Its run has ended, as it says; ${bound}: the one that ours is bound to. */

@@ -45,6 +45,10 @@ struct run_peer {
 	uint64_t again_ns; /* not before may they be told again */
 	TAILQ_HEAD(, heard) heard;
 	size_t n_heard;
+	/* Of a run that they refused, since what all offer differs: ours is to see that,
+	 * too, though they are gone. */
+	uint8_t *refused;
+	size_t refused_len;
 	bool unable;
 	bool ended; /* the last thing they said */
 	bool closing;
@@ -274,6 +278,13 @@ heard_refuse(struct heard *h, enum quic_code code)
 	heard_gone(h);
 }
 
+static void
+forget_refused(struct run_peer *rp)
+{
+	free(rp->refused);
+	rp->refused = NULL;
+}
+
 /* -1 when ${h} is gone. */
 static int
 take_offer(struct heard *h, const struct run_message *m)
@@ -293,6 +304,7 @@ take_offer(struct heard *h, const struct run_message *m)
 	}
 	memcpy(h->offer, m->value, m->len);
 	h->offer_len = m->len;
+	forget_refused(h->rp);
 	h->rp->ended = false;
 	log_debug("peer=%s is about to run %s", peer_name(h->rp->peer), parsed.program);
 	return 0;
@@ -308,6 +320,12 @@ take_end(struct heard *h, const struct run_message *m)
 	uint8_t code = m->code;
 
 	rp->ended = true;
+	if (how == RUN_END_REFUSED && !h->begun && runs_is_collecting(rp->runs)) {
+		forget_refused(rp);
+		rp->refused = h->offer;
+		rp->refused_len = h->offer_len;
+		h->offer = NULL;
+	}
 	quic_stream_finish(h->qs);
 	flush(rp);
 	heard_free(h);
@@ -438,8 +456,14 @@ run_peer_offer(const struct run_peer *rp, size_t *len)
 {
 	const struct heard *h = newest(rp);
 
-	*len = h != NULL ? h->offer_len : 0;
-	return h != NULL ? h->offer : NULL;
+	*len = h != NULL ? h->offer_len : rp->refused_len;
+	return h != NULL ? h->offer : rp->refused;
+}
+
+bool
+run_peer_is_offering(const struct run_peer *rp)
+{
+	return newest(rp) != NULL;
 }
 
 bool
@@ -501,6 +525,7 @@ run_peer_release(struct run_peer *rp)
 
 	TAILQ_FOREACH (h, &rp->heard, entry)
 		h->bound = false;
+	forget_refused(rp);
 	memset(&rp->partner, 0, sizeof rp->partner);
 }
 
@@ -553,5 +578,6 @@ run_peer_free(struct run_peer *rp)
 		heard_free(h);
 	if (rp->told != NULL)
 		told_free(rp->told);
+	forget_refused(rp);
 	free(rp);
 }

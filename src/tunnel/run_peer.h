@@ -47,8 +47,11 @@ bool run_peer_is_told(const struct run_peer *rp);
 void run_peer_say_ready(struct run_peer *rp, const uint8_t digest[RUN_DIGEST_BYTES]);
 void run_peer_say_end(struct run_peer *rp, enum run_end how, uint8_t code);
 
-/* Their newest offer for a run that has not begun; NULL when there is none. */
+/* Their newest offer for a run that has not begun, be it one that they refused while we
+ * were waiting; NULL when there is none. */
 const uint8_t *run_peer_offer(const struct run_peer *rp, size_t *len);
+/* Their offer still stands. */
+bool run_peer_is_offering(const struct run_peer *rp);
 /* Whether they agree to ${digest}, or to something. */
 bool run_peer_agrees(const struct run_peer *rp, const uint8_t digest[RUN_DIGEST_BYTES]);
 bool run_peer_is_ready(const struct run_peer *rp);

@@ -223,6 +223,34 @@ test_an_offer_is_replaced(void **state)
 	RIG_UNTIL(&rig, verb[0].begun && verb[1].begun && verb[2].begun);
 }
 
+/* Who is last to hear of all offers hears of them although the first have gone. */
+static void
+test_the_last_learns_what_the_first_refused(void **state)
+{
+	(void)state;
+	offer(0, "prog", false);
+	offer(1, "other", false);
+	RIG_UNTIL(&rig, state_is(0, 1, RUN_PARTY_OFFERS));
+	offer(2, "prog", false);
+	RIG_UNTIL(&rig, verb[0].completed == 1);
+	finish(0, RUN_END_REFUSED, 0);
+	RIG_UNTIL(&rig, verb[1].completed == 1);
+	finish(1, RUN_END_REFUSED, 0);
+	RIG_UNTIL(&rig, verb[2].ended[0].is && verb[2].ended[1].is);
+	rig_stop(&rig, 0);
+	RIG_UNTIL(&rig, verb[2].completed == 1);
+	run_agree(verb[2].run, verb[2].set);
+	RIG_UNTIL(&rig, state_is(2, 0, RUN_PARTY_ABSENT) &&
+			    state_is(2, 1, RUN_PARTY_CONNECTED));
+	assert_false(verb[2].begun);
+	/* Not with the next run. */
+	finish(2, RUN_END_GIVEN_UP, 0);
+	offer(2, "prog", false);
+	for (int i = 0; i < 100; i++)
+		rig_turn(&rig);
+	assert_int_equal(verb[2].completed, 0);
+}
+
 static void
 test_a_party_is_lost(void **state)
 {
@@ -395,6 +423,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_again_while_another_still_runs, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_an_offer_is_replaced, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_the_last_learns_what_the_first_refused,
+					    setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_party_is_lost, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_party_leaves_before, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_partner_that_fails, setup, teardown),
