@@ -15,7 +15,7 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
-    {"run", cmd_run, "run this party's proxy in the foreground"},
+    {"run", cmd_run, "run a program with all parties, or only this party's proxy"},
     {"keygen", cmd_keygen, "make this party's identity"},
     {"id", cmd_id, "print an identity's public key"},
     {"check", cmd_check, "say what is wrong with the configuration"},

@@ -12,12 +12,33 @@ _mpcproxy_parties() {
 	[[ -r $file ]] && sed -n 's/^[[:space:]]*\[party \([a-z0-9-]*\)\].*/\1/p' "$file"
 }
 
+# Complete the words from $1 on as a command line of their own.
+_mpcproxy_program() {
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "$1"
+	elif ((COMP_CWORD == $1)); then
+		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+	else
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+	fi
+}
+
 _mpcproxy() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local verbs='run keygen id check netcheck flags wait status ping reload rendezvous'
 	local setup='-c --config --local -i --identity -b --base-port -v --verbose'
 	local common='-h --help --version'
-	local verb=run options word
+	local verb=run options word i
+
+	# Behind -- stands a program.
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -- ]]; then
+			_mpcproxy_program $((i + 1))
+			return
+		fi
+	done
 
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		case " $verbs " in
@@ -41,7 +62,7 @@ _mpcproxy() {
 	esac
 
 	case $verb in
-	run) options="$setup --no-fast-path $common" ;;
+	run) options="$setup --no-fast-path --isolate --allow-different --show-args -t --timeout $common" ;;
 	check | flags | reload) options="$setup $common" ;;
 	wait) options="$setup -t --timeout $common" ;;
 	netcheck | status) options="$setup --json $common" ;;

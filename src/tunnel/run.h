@@ -66,8 +66,8 @@ const uint8_t *run_party_offer(const struct run *r, size_t index, size_t *len);
 void run_agree(struct run *r, uint32_t set);
 /* Tell the others how it ended, and free it. */
 void run_finish(struct run *r, enum run_end how, uint8_t code);
-/* Our MPyC program is where the socket ${fd} leads (gate.h), and nowhere else, until this is
- * called with -1 or the other end is closed. Takes ${fd} over. -1 when there is a gate
+/* Our MPyC program is where the socket ${fd} leads (gate.h), and nowhere else, until this
+ * is called with -1 or the other end is closed. Takes ${fd} over. -1 when there is a gate
  * already. */
 int proxy_set_gate(struct proxy *p, int fd, struct err *err);
 

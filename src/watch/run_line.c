@@ -12,7 +12,7 @@ static const struct {
 	const char *word;
 	const char *args;
 } types[] = {
-    [RUN_LINE_OK] = {"ok", "n"},           [RUN_LINE_PARTY] = {"party", "ist"},
+    [RUN_LINE_OK] = {"ok", "n"},          [RUN_LINE_PARTY] = {"party", "ist"},
     [RUN_LINE_THEIRS] = {"theirs", "io"}, [RUN_LINE_COMPLETE] = {"complete", "n"},
     [RUN_LINE_GO] = {"go", ""},           [RUN_LINE_ENDED] = {"ended", "ihc"},
     [RUN_LINE_LOST] = {"lost", "it"},     [RUN_LINE_NO] = {"no", "t"},

@@ -12,9 +12,9 @@
  */
 enum run_line_type {
 	/* From the proxy. */
-	RUN_LINE_OK,       /* ok SET: granted; the local port of party 0; the first line */
-	RUN_LINE_PARTY,    /* party INDEX STATE TEXT: run_party_state, and why */
-	RUN_LINE_THEIRS,   /* theirs INDEX HEX: what that party is about to run */
+	RUN_LINE_OK,     /* ok SET: granted; the local port of party 0; the first line */
+	RUN_LINE_PARTY,  /* party INDEX STATE TEXT: run_party_state, and why */
+	RUN_LINE_THEIRS, /* theirs INDEX HEX: what that party is about to run */
 	RUN_LINE_COMPLETE, /* complete SET: all of them have been told */
 	RUN_LINE_GO,       /* go: begin */
 	RUN_LINE_ENDED,    /* ended INDEX HOW CODE */

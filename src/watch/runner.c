@@ -166,7 +166,7 @@ on_failed(void *arg, const char *why)
 }
 
 static const struct run_callbacks run_callbacks = {on_changed, on_complete, on_go,
-						   on_ended, on_lost, on_failed};
+						   on_ended,   on_lost,     on_failed};
 
 /* --- from the verb --- */
 

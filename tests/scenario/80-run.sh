@@ -10,9 +10,9 @@ demo=$TOP/contrib/demo/secure_sum.py
 
 step "from nothing, in any order, on ports that nobody has chosen"
 no_base_ports
-run_start carol -- "$PYTHON" "$demo" {mpyc} 100
-run_start bob -- "$PYTHON" "$demo" {mpyc} 10
-run_start alice -- "$PYTHON" "$demo" {mpyc} 1
+run_start carol -- "$PYTHON" "$demo" '{mpyc}' 100
+run_start bob -- "$PYTHON" "$demo" '{mpyc}' 10
+run_start alice -- "$PYTHON" "$demo" '{mpyc}' 1
 for name in alice bob carol; do
 	succeed "$name-run"
 	logged "$name-run" 'sum 111,'

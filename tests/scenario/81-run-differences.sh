@@ -94,14 +94,14 @@ run_start carol -- "$PYTHON" "$T/b/prog.py" --salary=1 -p1 1 -1
 all_end 76
 for name in bob carol; do not_logged "$name-run" 4711; done
 for name in alice carol; do not_logged "$name-run" 815; done
-run_start alice -- "$PYTHON" "$T/a/prog.py" --n 3 {private} 4711
-run_start bob -- "$PYTHON" "$T/a/prog.py" --n 3 {private} 815 816
-run_start carol -- "$PYTHON" "$T/a/prog.py" --n 4 {private} 1
+run_start alice -- "$PYTHON" "$T/a/prog.py" --n 3 '{private}' 4711
+run_start bob -- "$PYTHON" "$T/a/prog.py" --n 3 '{private}' 815 816
+run_start carol -- "$PYTHON" "$T/a/prog.py" --n 4 '{private}' 1
 all_end 76
 shown '^  arguments   alice, bob  --n 3 \.\.\.$'
 for name in bob carol; do not_logged "$name-run" 4711; done
-run_start alice -- "$PYTHON" "$T/a/prog.py" --n 3 {private} 4711
-run_start bob -- "$PYTHON" "$T/a/prog.py" --n 3 {private} 815 816
+run_start alice -- "$PYTHON" "$T/a/prog.py" --n 3 '{private}' 4711
+run_start bob -- "$PYTHON" "$T/a/prog.py" --n 3 '{private}' 815 816
 run_start carol -- "$PYTHON" "$T/a/prog.py" --n 3
 all_end 0
 logged alice-run "'--n', '3', '4711', '-P'"
