@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -147,9 +148,9 @@ step("Ctrl-Z and fg, in a shell")
 alice = Terminal(["bash", "--norc", "--noprofile", "--noediting", "-i"])
 alice.type("PS1='% '; set -m\n")
 alice.expect(r"% \Z")
-words = " ".join(f"'{w}'" for w in command("alice", PY, "-c", "while True: print('line', input(), flush=True)"))
+words = shlex.join(command("alice", PY, "-c", "while True: print('line', input(), flush=True)"))
 alice.type(words + "\n")
-other = bob("sleep", "600")
+other = bob("sh", "-c", "sleep 600; :")
 alice.expect(r"all 2 parties are ready")
 alice.type("one\n")
 alice.expect(r"line one")
