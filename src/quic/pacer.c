@@ -6,13 +6,18 @@
 #define TRAIN_MIN_NS NS_PER_MS
 #define TRAIN_MAX_NS (8 * NS_PER_MS)
 
-/* A wake-up that came late makes up for it, up to this. */
-#define LATE_NS (4 * NS_PER_MS)
+/*
+ * So much may be saved up, by a wake-up that comes late, and for the first train after a
+ * pause: a program that sends a few packets and waits for the answer has shown no rate
+ * but theirs in a round trip, and must not wait as long for the last of them.
+ */
+#define SAVED_MAX_NS (200.0 * NS_PER_MS)
 
 bool
 pacer_begin(struct pacer *p, double rate, uint64_t now_ns)
 {
 	double train_ns = rate > 0 ? TRAIN_BYTES / rate : 0;
+	uint64_t saved_ns = (uint64_t)(train_ns < SAVED_MAX_NS ? train_ns : SAVED_MAX_NS);
 
 	if (train_ns < (double)TRAIN_MIN_NS) {
 		p->paid_ns = now_ns;
@@ -21,8 +26,8 @@ pacer_begin(struct pacer *p, double rate, uint64_t now_ns)
 	}
 	if (train_ns > (double)TRAIN_MAX_NS)
 		train_ns = (double)TRAIN_MAX_NS;
-	if (p->paid_ns + LATE_NS < now_ns)
-		p->paid_ns = now_ns - LATE_NS;
+	if (p->paid_ns + saved_ns < now_ns)
+		p->paid_ns = now_ns - saved_ns;
 	p->end_ns = now_ns + (uint64_t)train_ns;
 	return p->paid_ns <= now_ns;
 }

@@ -75,8 +75,9 @@ text_path(FILE *out, const struct path_info *path)
 {
 	char local[ADDR_TEXT_BYTES], remote[ADDR_TEXT_BYTES];
 
-	fprintf(out, "       %s, %s, %s %s - %s %s\n", path->relayed ? "relay" : "direct",
-		family_name(&path->local), path_candidate_type_name(path->local_type),
+	fprintf(out, "       %s, %s, %s, %s %s - %s %s\n",
+		path->relayed ? "relay" : "direct", family_name(&path->local),
+		path->carrier, path_candidate_type_name(path->local_type),
 		addr_format(&path->local, local),
 		path_candidate_type_name(path->remote_type),
 		addr_format(&path->remote, remote));

@@ -16,3 +16,9 @@ succeed alice-calls
 step "nothing is left of them"
 gone() { [ "$(json alice "sum(p['streams'] for p in peer.values())")" -eq 0 ]; }
 eventually gone
+
+step "status names what carries them"
+carrier=socket
+[ -z "${NO_FAST_PATH:-}" ] || carrier=agent
+carried() { verb alice status | grep -q "direct, IPv., $carrier, "; }
+eventually carried

@@ -4,6 +4,7 @@
 # be shown here, with the reason) or anything else (not shown).
 #
 # From the environment:
+#   NO_FAST_PATH  when set, proxies are started with --no-fast-path
 #   MPCPROXY    the program under test (default: the one beside the current directory)
 #   WRAP        words to put before every proxy, for instance "valgrind -q --error-exitcode=99"
 #   VERB_WRAP, PROGRAM_WRAP   the same for verbs that are done at once, and for programs
@@ -266,7 +267,8 @@ proxy_start() {
 	local name
 	for name; do
 		mark "$name"
-		start_mpcproxy "$name" -c "$T/session.ini" --local "$T/$name.ini"
+		start_mpcproxy "$name" -c "$T/session.ini" --local "$T/$name.ini" \
+			${NO_FAST_PATH:+--no-fast-path}
 	done
 	for name; do wait_log_since "$name" ' info '; done
 }

@@ -76,7 +76,7 @@ test_text(void **state)
 	    "  0 alice      connected              4m12s   23.1 ms  1           12.4 MB  "
 	    "   "
 	    "999 B\n"
-	    "       direct, IPv4, host 192.0.2.1:4711 - srflx 203.0.113.5:9999\n"
+	    "       direct, IPv4, socket, host 192.0.2.1:4711 - srflx 203.0.113.5:9999\n"
 	    "  2 carol      waiting for it         4m13s         -  0               0 B  "
 	    "     "
 	    "0 B\n"
@@ -117,6 +117,7 @@ test_text_of_a_relayed_path_with_held_streams(void **state)
 	struct path_info *path = &proxy.peer[0].path;
 
 	(void)state;
+	path->carrier = "agent";
 	path->relayed = true;
 	path->local_type = PATH_RELAYED;
 	addr_parse(&path->local, "2001:db8::1", 1);
@@ -125,7 +126,7 @@ test_text_of_a_relayed_path_with_held_streams(void **state)
 	proxy.peer[0].held = 2;
 	render(status_text, START_NS);
 	assert_non_null(
-	    strstr(text, "relay, IPv6, relay [2001:db8::1]:1 - srflx [2001:db8::2]:2\n"));
+	    strstr(text, "relay, IPv6, agent, relay [2001:db8::1]:1 - srflx [2001:db8::2]:2\n"));
 	assert_non_null(strstr(text, " 3, 2 held "));
 }
 
