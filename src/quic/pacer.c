@@ -45,6 +45,14 @@ pacer_allows(const struct pacer *p)
 	return p->paid_ns <= p->end_ns;
 }
 
+void
+pacer_rest(struct pacer *p, uint64_t now_ns)
+{
+	p->waiting = false;
+	if (p->paid_ns > now_ns)
+		p->paid_ns = now_ns;
+}
+
 uint64_t
 pacer_expiry(const struct pacer *p)
 {

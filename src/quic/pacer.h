@@ -27,6 +27,10 @@ bool pacer_begin(struct pacer *p, double rate, uint64_t now_ns);
 void pacer_sent(struct pacer *p, double rate, size_t len);
 /* There is room for another packet in the train. */
 bool pacer_allows(const struct pacer *p);
+/* Nothing more waits: the application sets the pace, by what it has to say, and owes
+ * nothing. The rate is then no more than what it has shown, and small messages that
+ * follow each other as fast as before would be held back. */
+void pacer_rest(struct pacer *p, uint64_t now_ns);
 /* When to try again, CLOCK_NEVER when nobody waits. */
 uint64_t pacer_expiry(const struct pacer *p);
 

@@ -222,6 +222,8 @@ write_batch(struct quic *q, struct quic_batch *b)
 			return (int)n;
 		if (n == 0) {
 			q->pacer.waiting = held;
+			if (!data)
+				pacer_rest(&q->pacer, q->now_ns);
 			break;
 		}
 		pacer_sent(&q->pacer, rate, (size_t)n);
@@ -233,7 +235,7 @@ write_batch(struct quic *q, struct quic_batch *b)
 			quic_list_remove(QUIC_LIST_SEND, s);
 			quic_list_add(QUIC_LIST_SEND, s);
 		} else if (data && !q->expiring && has_room(q, (size_t)n)) {
-			q->pacer.waiting = false;
+			pacer_rest(&q->pacer, q->now_ns);
 			break;
 		}
 	}

@@ -82,6 +82,21 @@ test_expiry(void **state)
 	assert_true(train(&p, SLOW, pacer_expiry(&p)) > 0);
 }
 
+/* Messages that go as fast as the rate that they have shown are not held back. */
+static void
+test_rest(void **state)
+{
+	struct pacer p = {0};
+
+	(void)state;
+	for (uint64_t now = NS_PER_S; now < 2 * NS_PER_S; now += NS_PER_MS / 10) {
+		assert_true(pacer_begin(&p, 1e-4, now));
+		pacer_sent(&p, 1e-4, 100);
+		pacer_rest(&p, now);
+		assert_int_equal(pacer_expiry(&p), CLOCK_NEVER);
+	}
+}
+
 /* No account where a train takes less than an event loop can tell, or without a rate. */
 static void
 test_fast(void **state)
@@ -104,6 +119,7 @@ main(void)
 	    cmocka_unit_test(test_train_is_bounded),
 	    cmocka_unit_test(test_expiry),
 	    cmocka_unit_test(test_fast),
+	    cmocka_unit_test(test_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
