@@ -18,8 +18,8 @@ struct own_proxy {
  * on stderr. */
 int own_proxy_start(struct own_proxy *p, struct setup *setup);
 
-/* End it in good order, as SIGTERM does; returns when it has ended. A second call while
- * one waits is own_proxy_kill()'s business. */
+/* End it in good order, as SIGTERM does, or after eight seconds in any; returns when it
+ * has ended. */
 void own_proxy_stop(struct own_proxy *p);
 
 #endif

@@ -149,6 +149,15 @@ progress_party(struct progress *p, size_t index, enum run_party_state state,
 }
 
 void
+progress_missing(struct progress *p)
+{
+	for (size_t i = 0; p != NULL && i < p->session->n_parties; i++)
+		if (i != p->own && p->party[i].state < RUN_PARTY_OFFERS)
+			fprintf(stderr, "mpcproxy: %s: %s\n", p->session->parties[i].name,
+				describe(&p->party[i]));
+}
+
+void
 progress_clear(struct progress *p)
 {
 	if (p == NULL || !p->dirty)

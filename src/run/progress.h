@@ -19,6 +19,8 @@ void progress_party(struct progress *p, size_t index, enum run_party_state state
 		    const char *text);
 /* Time has passed: once a second, or whenever something may be shown anew. */
 void progress_show(struct progress *p);
+/* A line for each party that is not there, and why. */
+void progress_missing(struct progress *p);
 /* Before anything else is printed on stderr: leave no half line behind. */
 void progress_clear(struct progress *p);
 

@@ -160,6 +160,7 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (t->phase == WAITS) {
 		say(t, "not all parties were ready in time");
+		progress_missing(t->progress);
 		report(t, RUN_END_GIVEN_UP, 0, EXIT_TIMEOUT);
 	} else if (t->phase == REPORTS) {
 		event_base_loopbreak(t->base);

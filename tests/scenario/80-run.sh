@@ -45,7 +45,7 @@ exits 2 "stands behind" verb alice run "$PYTHON"
 exits 2 "stands behind" verb alice run --isolate
 
 step "not for ever, if that is asked for"
-exits 3 "not all parties" verb alice run -t 1 -- "$PYTHON" "$demo" 1
+exits 3 "bob: " verb alice run -t 1 -- "$PYTHON" "$demo" 1
 
 step "with proxies that run already, and go on running"
 for name in alice bob carol; do local_ini "$name"; done
