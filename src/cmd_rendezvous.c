@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "options.h"
 #include "rendezvous/mailbox.h"
@@ -113,18 +113,6 @@ print_url(const struct mailbox *m, const struct identity *id, const char *host)
 			url.host);
 }
 
-/* One connection is one descriptor. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) != 0)
-		return;
-	rl.rlim_cur = rl.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &rl);
-}
-
 static void
 on_signal(evutil_socket_t sig, short what, void *arg)
 {
@@ -207,7 +195,7 @@ cmd_rendezvous(int argc, char **argv)
 	if (verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
 	signal(SIGPIPE, SIG_IGN);
-	raise_descriptors();
+	descriptors_raise(); /* one connection is one descriptor */
 	if (find_addr(&addr, host, port, &err) != 0)
 		return fail(&err);
 	id = get_identity(file, &err);

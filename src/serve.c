@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "config.h"
 #include "serve.h"
@@ -194,14 +195,10 @@ serve_set_limits(void)
 	 * kernel also starts no core_pattern program (core(5) says 0 does not stop it).
 	 */
 	static const struct rlimit no_core = {1, 1};
-	struct rlimit files;
 
 	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
 		log_debug("core files stay on");
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	descriptors_raise();
 	signal(SIGPIPE, SIG_IGN);
 #ifdef M_TRIM_THRESHOLD
 	mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);

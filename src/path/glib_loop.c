@@ -31,6 +31,7 @@ struct glib_loop {
 	int n_watched, watched_size;
 	uint64_t renewed_ns;
 	bool changed;
+	struct log_gate gate;
 	GPollFD *fds; /* GLib's last wishes */
 	int n, size;
 	gint priority;
@@ -101,7 +102,10 @@ watch(struct glib_loop *l, uint64_t timeout_ns)
 	if (!l->changed && same_wishes(l) && now_ns < next_ns)
 		return MIN(timeout_ns, next_ns - now_ns);
 	if (renew(l) != 0) {
-		log_warn("cannot watch the sockets of ICE: %s", strerror(errno));
+		int error = errno;
+
+		if (log_gate_pass(&l->gate, (long long)now_ns, NULL))
+			log_warn("cannot watch the sockets of ICE: %s", strerror(error));
 		l->changed = true;
 		return MIN(timeout_ns, RENEW_NS);
 	}

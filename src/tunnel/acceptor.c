@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "tunnel/echo.h"
 #include "tunnel/run_peer.h"
@@ -124,6 +125,14 @@ request_port(struct stream *s, const struct header_request *req)
 		return -1;
 	}
 	s->port = req->port;
+	if (descriptors_are_short()) {
+		if (peer_may_log(s->peer))
+			log_warn("peer=%s port=%u a connection is refused: no descriptors "
+				 "are left (raise the limit of open files: ulimit -n)",
+				 peer_name(s->peer), s->port);
+		refuse(s, REPLY_FAILURE);
+		return -1;
+	}
 	if (acceptor_dial(s) != 0) {
 		refuse(s, REPLY_FAILURE);
 		return -1;

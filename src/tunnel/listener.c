@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/owner.h"
 #include "tunnel/listener.h"
@@ -15,7 +16,8 @@
 #define BACKLOG 4096
 
 /* How long accepting pauses when there are no descriptors left. */
-#define PAUSE_MS 100
+#define PAUSE_MS     100
+#define SAY_AGAIN_NS (60 * NS_PER_S)
 
 struct listener {
 	struct event *readable;
@@ -24,6 +26,7 @@ struct listener {
 	char what[96];
 	char text[ADDR_TEXT_BYTES];
 	struct log_gate gate;
+	uint64_t said_ns; /* that accepting pauses */
 	listener_accepted *accepted;
 	void *arg;
 };
@@ -70,16 +73,42 @@ is_passing(int error)
 	       error == EPERM;
 }
 
+/* As accept4(), and leaves the last descriptors alone. */
+static int
+accept_one(int lfd)
+{
+	if (descriptors_are_short()) {
+		errno = EMFILE;
+		return -1;
+	}
+	return accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+/* Said once a minute, however long it lasts. */
+static void
+pause_accepting(struct listener *l, int error)
+{
+	static const struct timeval tv = {.tv_usec = PAUSE_MS * 1000};
+	uint64_t now_ns = clock_now_ns();
+
+	if (l->said_ns == 0 || now_ns - l->said_ns >= SAY_AGAIN_NS) {
+		log_warn("listen=%s cannot accept connections %s for now: %s (raise the "
+			 "limit of open files: ulimit -n)",
+			 l->text, l->what, strerror(error));
+		l->said_ns = now_ns;
+	}
+	event_del(l->readable);
+	event_add(l->resume, &tv);
+}
+
 static void
 on_readable(evutil_socket_t lfd, short what, void *arg)
 {
 	struct listener *l = arg;
-	struct timeval tv = {.tv_usec = PAUSE_MS * 1000};
-	char why[256];
 
 	(void)what;
 	for (int i = 0; i < LISTENER_BATCH; i++) {
-		int fd = accept4(lfd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept_one(lfd);
 
 		if (fd >= 0) {
 			admit(l, fd);
@@ -89,13 +118,7 @@ on_readable(evutil_socket_t lfd, short what, void *arg)
 			return;
 		if (is_passing(errno))
 			continue;
-		snprintf(why, sizeof why,
-			 "cannot accept connections %s for now: %s (raise the limit of "
-			 "open files: ulimit -n)",
-			 l->what, strerror(errno));
-		warn(l, why);
-		event_del(l->readable);
-		event_add(l->resume, &tv);
+		pause_accepting(l, errno);
 		return;
 	}
 }

@@ -153,7 +153,11 @@ peer_add(struct peer *p, struct stream *s)
 		return -1;
 	}
 	if (p->n_streams[direction(s)] >= PEER_STREAMS_MAX) {
-		refusal(p, "there are too many");
+		char why[64];
+
+		snprintf(why, sizeof why, "there are %u already, the most for one party",
+			 (unsigned)PEER_STREAMS_MAX);
+		refusal(p, why);
 		return -1;
 	}
 	p->n_streams[direction(s)]++;

@@ -378,6 +378,37 @@ greet() {
 logged() { grep -Eq -- "$2" "$T/$1.log" || fail "$1 has not said '$2'"; }
 not_logged() { ! grep -Eq -- "$2" "$T/$1.log" || fail "$1 said '$2'"; }
 
+# descriptors NAME / memory NAME: how many it has open; its anonymous memory in KiB
+descriptors() {
+	local open=("/proc/${PID[$1]}/fd/"*)
+	echo ${#open[@]}
+}
+memory() { awk '/^RssAnon/ { print $2 }' "/proc/${PID[$1]}/status"; }
+
+# preload NAME: the program to put before with LD_PRELOAD is in PRELOAD; false when there
+# is none, or a sanitizer or valgrind does not go with it
+preload() {
+	PRELOAD=$(dirname "$MPCPROXY")/tests/scenario/$1.so
+	[ -e "$PRELOAD" ] && [ -z "${SANITIZERS:-}${WRAP:-}" ]
+}
+
+# With COUNTED set (counted), in_use NAME is the bytes that it has allocated now, and
+# allocations NAME how often it has so far.
+# shellcheck disable=SC2034 # for scenarios
+counted() {
+	COUNTED=
+	if preload count_malloc; then
+		COUNTED=1
+		WRAP="env COUNT_MALLOC=$T/malloc LD_PRELOAD=$PRELOAD"
+	fi
+}
+count_of() { od -An -t u8 -j "$2" -N 8 "$T/malloc.${PID[$1]}" | tr -d ' '; }
+in_use() { count_of "$1" 8; }
+allocations() { count_of "$1" 0; }
+
+# cpu_ms NAME: the processor time it has used
+cpu_ms() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($12 + $13) * 1000 / hz) }' "/proc/${PID[$1]}/stat"; }
+
 # json PARTY EXPRESSION: evaluated by Python with s, what status --json of that party's
 # proxy says, and peer, its members of "peers" by name
 json() {

@@ -362,6 +362,79 @@ def flow(args):
     it.run()
 
 
+async def one_of_a_crowd(port, number, held, go):
+    """A connection that is echoed once, stays until the crowd goes, and is echoed again."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for turn in range(2):
+        word = f"{number} {turn}".ljust(20).encode()
+        writer.write((b"echo\n" if turn == 0 else b"") + word)
+        if await reader.readexactly(len(word)) != word:
+            raise Wrong(f"connection {number}: something else came back")
+        if turn == 0:
+            held.release()
+            await go.wait()
+    writer.write_eof()
+    if await reader.read(-1):
+        raise Wrong(f"connection {number}: more came back")
+    writer.close()
+
+
+async def gather_crowd(port, n):
+    held, go = asyncio.Semaphore(0), asyncio.Event()
+    crowd = [asyncio.create_task(one_of_a_crowd(port, i, held, go)) for i in range(n)]
+    everybody = asyncio.gather(*crowd)
+    for _ in range(n):
+        waiting = asyncio.create_task(held.acquire())
+        await asyncio.wait([waiting, everybody], return_when=asyncio.FIRST_COMPLETED)
+        if everybody.done():
+            break
+    if not everybody.done():
+        say("all are held")
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        go.set()
+    await everybody
+
+
+def crowd(args):
+    """N connections at once, all held until a line comes on standard input."""
+    asyncio.run(gather_crowd(args.port, args.number))
+    say(f"{args.number} connections were right")
+
+
+def procession(args):
+    """N connections, one after the other, each echoed and closed."""
+    for i in range(args.number):
+        sock = connect(args.port, args.timeout)
+        word = str(i).ljust(20).encode()
+        sock.sendall(b"echo\n" + word)
+        if read_exactly(sock, len(word)) != word:
+            raise Wrong(f"connection {i}: something else came back")
+        sock.close()
+    say(f"{args.number} connections were right")
+
+
+def idlers(args):
+    """Open N connections, or as many as can be, and hold them until standard input ends.
+    Says how many were reset meanwhile."""
+    socks = []
+    for _ in range(args.number):
+        sock = socket.socket()
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.0.1", args.port))
+        socks.append(sock)
+    say(f"{len(socks)} wait")
+    sys.stdin.read()
+    ended = 0
+    for sock in socks:
+        try:
+            ended += sock.recv(1) == b""
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended += 1
+    say(f"{ended} of {len(socks)} had ended")
+
+
 # one-purpose programs
 
 
@@ -508,6 +581,10 @@ def main():
     verb(serve, port)
     verb(call, port, ("behaviour", {}), ("--length", {"type": int, "default": 100000}),
          ("--streams", {"type": int, "default": 1}))
+    number = ("number", {"type": int})
+    verb(crowd, port, number)
+    verb(procession, port, number)
+    verb(idlers, port, number)
     verb(flow, port, ("--window", {"type": int, "default": 2**20}),
          ("--bulk", {"action": "store_true"}))
     verb(knock, port, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
