@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -321,6 +322,46 @@ def connect_nat(bench):
                       {"mpcproxy": cell["seconds"]})
 
 
+# The mailbox
+
+MAILBOX_RATE = 1000  # messages a second
+
+
+def mailbox(bench):
+    """Thousands of parties at one mailbox that has one processor for itself."""
+    n, seconds = bench.pick((10000, 20), (2000, 5))
+    n = min(n, resource.getrlimit(resource.RLIMIT_NOFILE)[1] // 2)  # as the mailbox does
+    took, per_connection, connecting, cpu = [], [], [], []
+    for _ in range(bench.pick(min(bench.rounds, 3), 1)):
+        server = bench.lab.start(
+            "mailbox", "taskset", "-c", 0, bench.lab.mpcproxy(), "rendezvous",
+            "-l", "127.0.0.1:0", "-i", bench.lab.dir / f"{bench.lab.next()}.pem")
+        port, key = server.wait_for(r"^tls://127.0.0.1:(\d+)#(\S+)$").groups()
+        before, started = server.memory_kb()[0], time.monotonic()
+        load = bench.lab.start(
+            "load", "taskset", "-c", os.cpu_count() - 1, bench.lab.tool("mailbox_load"),
+            "127.0.0.1", port, key, n, MAILBOX_RATE, seconds, stdin=subprocess.PIPE)
+        load.wait_for("^connected$", 300)
+        connecting.append(time.monotonic() - started)
+        per_connection.append((server.memory_kb()[0] - before) / n)
+        used = server.cpu_s()
+        load.popen.stdin.close()
+        sent, received, *times = load.wait_for(r"^(\d+) (\d+) (\S+) (\S+) (\S+)$",
+                                               seconds + 30).groups()
+        cpu.append((server.cpu_s() - used) / seconds * 100)
+        if sent != received:
+            bench.note(f"mailbox: {received} of {sent} messages arrived")
+        took.append([float(t) for t in times])
+        load.popen.wait(30)
+        server.stop()
+    what = f"{n} parties, {MAILBOX_RATE} messages/s"
+    for i, name, goal in ((0, "p50", None), (1, "p99", ("<=", 20, "20 ms")), (2, "longest", None)):
+        yield Row("mailbox", f"{what}, {name}", "ms", {"mpcproxy": [t[i] for t in took]}, goal)
+    yield Row("mailbox", f"{what}: one processor's time", "%", {"mpcproxy": cpu})
+    yield Row("mailbox", "an idle connection", "KB", {"mpcproxy": per_connection})
+    yield Row("mailbox", f"{n} parties connect", "s", {"mpcproxy": connecting})
+
+
 # MPyC
 
 PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), ("sha3.py",))
@@ -404,5 +445,6 @@ PARTS = {
     "connect-time": connect_time,
     "connect-nat": connect_nat,
     "streams": streams,
+    "mailbox": mailbox,
     "mpyc": mpyc,
 }
