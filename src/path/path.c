@@ -57,6 +57,7 @@ struct path {
 	uint64_t connect_by_ns; /* then it has failed in any case */
 	bool ready, failed, blocked;
 	bool probing; /* with ${token}, until it is answered */
+	bool probing_full;
 	uint8_t token[PULSE_TOKEN_BYTES];
 	struct path_info info;
 };
@@ -449,22 +450,34 @@ on_news(void *arg, enum ice_news news)
 	}
 }
 
+static void
+send_pulse(struct path *p, enum pulse_type type, const uint8_t *token, const char *pwd)
+{
+	uint8_t out[PULSE_FULL_BYTES];
+	size_t len = pulse_write(out, type, token, pwd);
+
+	/* A lost answer is asked for again. */
+	if (len > 0)
+		p->carrier->send(p->carrier_self, out, len, len);
+}
+
 /* The last thing its callers do. */
 static void
 on_probe(struct path *p, const uint8_t *data, size_t len)
 {
-	uint8_t token[PULSE_TOKEN_BYTES], answer[PULSE_BYTES];
+	bool full = len == PULSE_FULL_BYTES;
+	uint8_t token[PULSE_TOKEN_BYTES];
 
 	if (!p->ready)
 		return;
-	if (pulse_read(data, len, PULSE_ASK, ice_pwd(p->ice), token)) {
-		/* A lost answer is asked for again. */
-		if (pulse_write(answer, PULSE_ANSWER, token, ice_pwd(p->ice)) == 0)
-			p->carrier->send(p->carrier_self, answer, sizeof answer,
-					 sizeof answer);
+	if (pulse_read(data, len, full ? PULSE_ASK_FULL : PULSE_ASK, ice_pwd(p->ice),
+		       token)) {
+		send_pulse(p, full ? PULSE_ANSWER_FULL : PULSE_ANSWER, token,
+			   ice_pwd(p->ice));
 		p->cb.probed(p->arg);
-	} else if (p->probing &&
-		   pulse_read(data, len, PULSE_ANSWER, p->remote.pwd, token) &&
+	} else if (p->probing && full == p->probing_full &&
+		   pulse_read(data, len, full ? PULSE_ANSWER_FULL : PULSE_ANSWER,
+			      p->remote.pwd, token) &&
 		   memcmp(token, p->token, sizeof token) == 0) {
 		p->probing = false;
 		p->cb.alive(p->arg);
@@ -472,18 +485,16 @@ on_probe(struct path *p, const uint8_t *data, size_t len)
 }
 
 void
-path_probe(struct path *p)
+path_probe(struct path *p, bool full)
 {
-	uint8_t ask[PULSE_BYTES];
-
 	if (!p->ready)
 		return;
 	/* A late answer counts as well. */
 	if (!p->probing && RAND_bytes(p->token, sizeof p->token) != 1)
 		return;
 	p->probing = true;
-	if (pulse_write(ask, PULSE_ASK, p->token, p->remote.pwd) == 0)
-		p->carrier->send(p->carrier_self, ask, sizeof ask, sizeof ask);
+	p->probing_full = full;
+	send_pulse(p, full ? PULSE_ASK_FULL : PULSE_ASK, p->token, p->remote.pwd);
 }
 
 static void

@@ -107,8 +107,8 @@ int path_remote(struct path *p, const char *ufrag, const char *pwd,
 size_t path_send(struct path *p, const uint8_t *data, size_t len, size_t segment);
 
 /* Ask the other side for a sign of life: alive() follows, or does not. Nothing is sent
- * before ready(). */
-void path_probe(struct path *p);
+ * before ready(). ${full}: with a datagram of the size that QUIC needs, both ways. */
+void path_probe(struct path *p, bool full);
 
 /* Whether the local address that it sends from is no longer this machine's. */
 bool path_has_lost_address(const struct path *p);

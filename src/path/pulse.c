@@ -8,10 +8,25 @@
 
 #define MAC_OFFSET (1 + PULSE_TOKEN_BYTES)
 
+static size_t
+size_of(uint8_t type)
+{
+	switch (type) {
+	case PULSE_ASK:
+	case PULSE_ANSWER:
+		return PULSE_BYTES;
+	case PULSE_ASK_FULL:
+	case PULSE_ANSWER_FULL:
+		return PULSE_FULL_BYTES;
+	default:
+		return 0;
+	}
+}
+
 bool
 pulse_is_one(const uint8_t *data, size_t len)
 {
-	return len == PULSE_BYTES && (data[0] == PULSE_ASK || data[0] == PULSE_ANSWER);
+	return len > 0 && len == size_of(data[0]);
 }
 
 static int
@@ -27,13 +42,14 @@ mac(const uint8_t *data, const char *password, uint8_t out[PULSE_MAC_BYTES])
 	return 0;
 }
 
-int
-pulse_write(uint8_t out[PULSE_BYTES], enum pulse_type type,
+size_t
+pulse_write(uint8_t out[PULSE_FULL_BYTES], enum pulse_type type,
 	    const uint8_t token[PULSE_TOKEN_BYTES], const char *password)
 {
+	memset(out, 0, PULSE_FULL_BYTES);
 	out[0] = (uint8_t)type;
 	memcpy(out + 1, token, PULSE_TOKEN_BYTES);
-	return mac(out, password, out + MAC_OFFSET);
+	return mac(out, password, out + MAC_OFFSET) == 0 ? size_of(out[0]) : 0;
 }
 
 bool

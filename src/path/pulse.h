@@ -15,16 +15,23 @@
 #define PULSE_MAC_BYTES   16
 #define PULSE_BYTES       (1 + PULSE_TOKEN_BYTES + PULSE_MAC_BYTES)
 
+/* A question of full size is padded to what QUIC asks of every path (RFC 9000, 14), and so
+ * is its answer. */
+#define PULSE_FULL_BYTES 1200
+
 enum pulse_type {
 	PULSE_ASK = 0x20,
 	PULSE_ANSWER = 0x21,
+	PULSE_ASK_FULL = 0x22,
+	PULSE_ANSWER_FULL = 0x23,
 };
 
 /* Whether a datagram is one or pretends to be. */
 bool pulse_is_one(const uint8_t *data, size_t len);
 
-int pulse_write(uint8_t out[PULSE_BYTES], enum pulse_type type,
-		const uint8_t token[PULSE_TOKEN_BYTES], const char *password);
+/* Returns its length, 0 when OpenSSL fails. */
+size_t pulse_write(uint8_t out[PULSE_FULL_BYTES], enum pulse_type type,
+		   const uint8_t token[PULSE_TOKEN_BYTES], const char *password);
 
 /* Whether ${data} has this type and was made with ${password}; its token then. */
 bool pulse_read(const uint8_t *data, size_t len, enum pulse_type type,

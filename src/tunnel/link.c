@@ -21,6 +21,12 @@
  * that one late answer can make long. */
 #define QUIET_NS (KEEP_ALIVE_NS + NS_PER_S)
 
+/* The next path is asked whether it carries full datagrams: after so many milliseconds
+ * again, twice as many each time, until so many questions were in vain. */
+#define ASK_FIRST_MS 30
+#define ASK_MAX_MS   480
+#define ASK_TIMES    12
+
 /* How often limits are looked at. */
 #define WATCH_S 2
 
@@ -43,6 +49,8 @@ struct link {
 	struct silence silence;  /* of the active path */
 	struct event *pulse;     /* for it */
 	struct proxy_ping *ping; /* asks whether the peer is still there */
+	struct event *ask; /* the next path again */
+	unsigned asked;    /* so often; 0: it is not to be asked */
 	struct event *watch;
 	struct event *flush; /* only ever activated: runs before the loop waits again */
 	bool flushing;       /* what streams write meanwhile goes out with it */
@@ -54,6 +62,7 @@ struct link {
 };
 
 static void look(struct link *l);
+static void stop_asking(struct link *l);
 
 static void
 drop_fresh(struct link *l)
@@ -85,6 +94,7 @@ drop_current(struct link *l, enum quic_code code, const char *why)
 static void
 promote_next(struct link *l)
 {
+	stop_asking(l);
 	generations_promote(l->paths);
 	silence_init(&l->silence);
 	look(l);
@@ -295,11 +305,62 @@ use_next(struct link *l)
 }
 
 static void
+stop_asking(struct link *l)
+{
+	l->asked = 0;
+	event_del(l->ask);
+}
+
+/*
+ * A move off a path that is dead costs a connection id, of which there are seven, and none
+ * comes back before something is heard from the other side. ICE has seen the next path
+ * carry small datagrams, a moment ago: it is used when it has just carried large ones.
+ */
+static void
+ask_next(struct link *l)
+{
+	unsigned ms = ASK_FIRST_MS << l->asked;
+	struct timeval tv;
+
+	if (l->asked == ASK_TIMES) {
+		log_info("peer=%s generation=%u the path that ICE found does not carry "
+			 "datagrams of the size that QUIC needs",
+			 l->name, attempt_generation(generations_next(l->paths)));
+		generations_give_up(l->paths);
+		return;
+	}
+	l->asked++;
+	path_probe(attempt_path(generations_next(l->paths)), true);
+	ms = ms < ASK_MAX_MS ? ms : ASK_MAX_MS;
+	tv = (struct timeval){.tv_usec = (suseconds_t)(ms * 1000)};
+	event_add(l->ask, &tv);
+}
+
+static void
+on_ask(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *l = arg;
+
+	(void)fd;
+	(void)what;
+	if (link_is_up(l) && generations_next(l->paths) != NULL)
+		ask_next(l);
+	else
+		stop_asking(l);
+}
+
+static void
 on_ready(void *arg, struct attempt *a)
 {
 	struct link *l = arg;
 
-	if (l->client && a == generations_next(l->paths))
+	if (!l->client || a != generations_next(l->paths))
+		return;
+	/* A search is for a better path than one that works: QUIC tries the new one before
+	 * it leaves. */
+	if (link_is_up(l) && !generations_is_searching(l->paths))
+		ask_next(l);
+	else
 		use_next(l);
 }
 
@@ -311,6 +372,12 @@ on_alive(void *arg, struct attempt *a)
 	struct link *l = arg;
 	bool missed = l->silence.late;
 
+	if (l->asked > 0 && a == generations_next(l->paths)) {
+		stop_asking(l);
+		if (link_is_up(l))
+			use_next(l);
+		return;
+	}
 	if (a != generations_active(l->paths) || !link_is_up(l))
 		return;
 	if (missed)
@@ -334,12 +401,13 @@ on_probed(void *arg, struct attempt *a)
 
 	if (a == generations_active(l->paths) && l->client && !l->silence.late &&
 	    silence_probed(&l->silence, clock_now_ns()))
-		path_probe(attempt_path(a));
+		path_probe(attempt_path(a), false);
 }
 
 static void
 on_giving_up(void *arg)
 {
+	stop_asking(arg);
 	drop_fresh(arg);
 }
 
@@ -444,7 +512,7 @@ look(struct link *l)
 	todo =
 	    silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard, now);
 	if ((todo & SILENCE_PROBE) != 0 && active != NULL)
-		path_probe(attempt_path(active));
+		path_probe(attempt_path(active), false);
 	if ((todo & SILENCE_LOST) != 0) {
 		log_warn("peer=%s nothing heard for %llu.%llu s, looking for another "
 			 "path",
@@ -617,7 +685,9 @@ make_events(struct link *l)
 	l->flush = evtimer_new(l->cfg.base, on_flush, l);
 	l->reap = evtimer_new(l->cfg.base, on_reap, l);
 	l->pulse = evtimer_new(l->cfg.base, on_pulse, l);
-	if (l->watch == NULL || l->flush == NULL || l->reap == NULL || l->pulse == NULL)
+	l->ask = evtimer_new(l->cfg.base, on_ask, l);
+	if (l->watch == NULL || l->flush == NULL || l->reap == NULL || l->pulse == NULL ||
+	    l->ask == NULL)
 		return -1;
 	return event_add(l->watch, &every);
 }
@@ -637,6 +707,7 @@ link_destroy(struct link *l)
 	free_event(l->flush);
 	free_event(l->reap);
 	free_event(l->pulse);
+	free_event(l->ask);
 	free(l);
 }
 

@@ -148,6 +148,9 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	if (fake_paths.fail[role] > 0) {
 		fake_paths.fail[role]--;
 		p->failing = true;
+	} else if (fake_paths.hollow[role] > 0) {
+		fake_paths.hollow[role]--;
+		p->cut = true;
 	} else if (fake_paths.stall[role] > 0) {
 		fake_paths.stall[role]--;
 		p->stalled = true;
@@ -254,8 +257,9 @@ fake_path_is_ready(const struct path *p)
 }
 
 void
-path_probe(struct path *p)
+path_probe(struct path *p, bool full)
 {
+	fake_paths.asked[p->controlling] += full;
 	if (other_end(p) == NULL)
 		return;
 	p->answered = true;

@@ -14,6 +14,8 @@ struct fake_paths {
 	/* By role, 0 the controlled, 1 the controlling: how many of the paths made
 	 * from now on fail instead of getting ready, or never get anywhere. */
 	unsigned fail[2], stall[2];
+	unsigned hollow[2]; /* or get ready, but carry nothing */
+	unsigned asked[2];  /* questions of full size */
 	unsigned made[2];
 	struct path *newest[2];
 	bool lost_address[2]; /* by role: what path_has_lost_address() says */

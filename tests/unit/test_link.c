@@ -377,6 +377,42 @@ test_replacements_that_fail(void **state)
 	assert_int_equal(end[0].downs + end[1].downs, 0);
 }
 
+/* The path in use is dead, and so are twenty that ICE finds, one after the other: none
+ * costs anything that the twenty-first needs. */
+static void
+test_twenty_paths_that_carry_nothing(void **state)
+{
+	(void)state;
+	UNTIL(both_up());
+	check_round_trip();
+	fake_path_cut(fake_paths.newest[0]);
+	fake_paths.hollow[1] = 20;
+	fake_path_fail(fake_paths.newest[1]);
+	for (unsigned i = 1; i <= 20; i++) {
+		UNTIL(fake_paths.asked[1] >= i && fake_paths.made[1] == i + 1);
+		fake_paths.asked[1] = i;
+		link_network_changed(end[0].link);
+	}
+	UNTIL(path_of(&end[0]) == 22 && path_of(&end[1]) == 22);
+	check_round_trip();
+	assert_int_equal(end[0].ups, 1);
+	assert_int_equal(end[0].downs + end[1].downs, 0);
+}
+
+/* One that carries nothing is given up by itself. */
+static void
+test_a_path_that_carries_nothing(void **state)
+{
+	(void)state;
+	UNTIL(both_up());
+	fake_paths.hollow[1] = 1;
+	fake_path_fail(fake_paths.newest[1]);
+	UNTIL(path_of(&end[0]) == 3 && path_of(&end[1]) == 3);
+	assert_in_range(fake_paths.asked[1], 13, 14);
+	check_round_trip();
+	assert_int_equal(end[0].downs + end[1].downs, 0);
+}
+
 /* Libnice selects again when a better pair answers: that is no other path. */
 static void
 test_a_pair_that_is_selected_again(void **state)
@@ -620,6 +656,8 @@ main(void)
 	    TEST(test_the_servers_addresses_change_twice),
 	    TEST(test_a_change_of_routes),
 	    TEST(test_replacements_that_fail),
+	    TEST(test_twenty_paths_that_carry_nothing),
+	    TEST(test_a_path_that_carries_nothing),
 	    TEST(test_a_pair_that_is_selected_again),
 	    TEST(test_the_client_moves_to_a_direct_path),
 	    TEST(test_the_server_has_a_direct_path_looked_for),

@@ -14,26 +14,32 @@ static const uint8_t token[PULSE_TOKEN_BYTES] = "fifteen letters";
 static void
 reads_what_was_written(void **state)
 {
-	uint8_t data[PULSE_BYTES], back[PULSE_TOKEN_BYTES];
+	uint8_t data[PULSE_FULL_BYTES], back[PULSE_TOKEN_BYTES];
 
 	(void)state;
-	assert_int_equal(pulse_write(data, PULSE_ASK, token, "password"), 0);
-	assert_true(pulse_is_one(data, sizeof data));
-	assert_true(pulse_read(data, sizeof data, PULSE_ASK, "password", back));
-	assert_memory_equal(back, token, sizeof token);
+	for (unsigned type = PULSE_ASK; type <= PULSE_ANSWER_FULL; type++) {
+		size_t len = pulse_write(data, type, token, "password");
+
+		assert_int_equal(len, type >= PULSE_ASK_FULL ? 1200 : 33);
+		assert_true(pulse_is_one(data, len));
+		assert_true(pulse_read(data, len, type, "password", back));
+		assert_memory_equal(back, token, sizeof token);
+	}
 }
 
 static void
 refuses_everything_else(void **state)
 {
-	uint8_t data[PULSE_BYTES + 1] = {0}, back[PULSE_TOKEN_BYTES];
+	uint8_t data[PULSE_FULL_BYTES + 1] = {0}, back[PULSE_TOKEN_BYTES];
 
 	(void)state;
-	assert_int_equal(pulse_write(data, PULSE_ASK, token, "password"), 0);
+	assert_int_equal(pulse_write(data, PULSE_ASK, token, "password"), PULSE_BYTES);
 	assert_false(pulse_read(data, PULSE_BYTES, PULSE_ANSWER, "password", back));
 	assert_false(pulse_read(data, PULSE_BYTES, PULSE_ASK, "passwort", back));
 	assert_false(pulse_read(data, PULSE_BYTES - 1, PULSE_ASK, "password", back));
 	assert_false(pulse_read(data, PULSE_BYTES + 1, PULSE_ASK, "password", back));
+	assert_false(pulse_read(data, PULSE_FULL_BYTES, PULSE_ASK, "password", back));
+	assert_false(pulse_is_one(data, 0));
 	for (size_t i = 0; i < PULSE_BYTES; i++) {
 		data[i] ^= 0x10;
 		assert_false(pulse_read(data, PULSE_BYTES, PULSE_ASK, "password", back));
@@ -41,11 +47,15 @@ refuses_everything_else(void **state)
 	}
 	data[0] = PULSE_ANSWER; /* nobody's question is an answer */
 	assert_false(pulse_read(data, PULSE_BYTES, PULSE_ANSWER, "password", back));
+	data[0] = PULSE_ASK_FULL; /* nor one of full size */
+	assert_false(pulse_read(data, PULSE_FULL_BYTES, PULSE_ASK_FULL, "password", back));
 	/* QUIC and STUN are none. */
 	for (unsigned i = 0; i < 256; i++) {
 		data[0] = (uint8_t)i;
 		assert_int_equal(pulse_is_one(data, PULSE_BYTES),
 				 i == PULSE_ASK || i == PULSE_ANSWER);
+		assert_int_equal(pulse_is_one(data, PULSE_FULL_BYTES),
+				 i == PULSE_ASK_FULL || i == PULSE_ANSWER_FULL);
 	}
 }
 
@@ -58,11 +68,13 @@ is_alive(void *arg)
 static void
 probe(struct end *from, struct end *to)
 {
-	from->n_alive = to->n_probed = 0;
-	path_probe(from->path);
-	rig_run_until(is_alive, from);
-	assert_int_equal(to->n_probed, 1);
-	assert_int_equal(from->n_alive, 1);
+	for (int full = 0; full <= 1; full++) {
+		from->n_alive = to->n_probed = 0;
+		path_probe(from->path, full);
+		rig_run_until(is_alive, from);
+		assert_int_equal(to->n_probed, 1);
+		assert_int_equal(from->n_alive, 1);
+	}
 }
 
 /* Through the agents, through sockets, and through one of each. */
@@ -74,7 +86,7 @@ paths_answer_probes(void **state)
 
 	(void)state;
 	rig_open_pair(&e[0], &e[1]);
-	path_probe(e[0].path); /* too early: nothing happens */
+	path_probe(e[0].path, false); /* too early: nothing happens */
 	rig_run_until(rig_all_ready, &all);
 	probe(&e[0], &e[1]);
 	probe(&e[1], &e[0]);
@@ -100,7 +112,7 @@ paths_hear_an_answer_once(void **state)
 	rig_open_pair(&e[0], &e[1]);
 	rig_run_until(rig_all_ready, &all);
 	for (int i = 0; i < 5; i++)
-		path_probe(e[0].path);
+		path_probe(e[0].path, false);
 	rig_run_until(is_alive, &e[0]);
 	rig_exchange(&e[0], &e[1]); /* behind the other four */
 	assert_int_equal(e[1].n_probed, 5);

@@ -316,6 +316,82 @@ test_dead_ends_after_an_outage(void **state)
 	rig_free(&r);
 }
 
+static uint64_t cut_at; /* datagrams delivered */
+
+static bool
+is_cut(struct rig *r)
+{
+	return r->net.delivered >= cut_at;
+}
+
+/*
+ * Everything is cut after the first, the second, ... datagram of a move, for a time, and
+ * then carries again: the path that the client has moved to, or, as when ICE has found
+ * another one, a third. Nothing is lost, and data flows again soon.
+ */
+static void
+check_a_cut(uint64_t step, bool dead, uint64_t outage_ns, bool third)
+{
+	struct rig_options o = {.seed = step,
+				.path = wan,
+				.idle_ns = 120 * NS_PER_S,
+				.keep_alive_ns = 4 * NS_PER_S};
+	struct rig r;
+	uint64_t t;
+	int rv;
+
+	rig_start(&r, &o);
+	settle(&r);
+	r.end[1].reply_bytes = 3000000;
+	r.end[1].reply_open = true;
+	rig_open_half(&r.end[0], 3000000);
+	rig_flush(&r, 0);
+	rig_run(&r, rig_never, 200 * NS_PER_MS);
+	r.net.path[1].dead = dead;
+	cut_at = r.net.delivered + step;
+	assert_int_equal(quic_migrate(r.end[0].q, 2, dead, r.net.now_ns), 0);
+	rig_run(&r, is_cut, NS_PER_S);
+	r.net.path[1].dead = r.net.path[2].dead = true;
+	rig_run(&r, rig_never, outage_ns);
+	r.net.path[1].dead = dead;
+	r.net.path[2].dead = third;
+	r.end[0].flows->to_send += 1000000;
+	r.end[1].flows->to_send += 1000000;
+	rig_pump(r.end[0].flows);
+	rig_pump(r.end[1].flows);
+	received[0] = r.end[0].flows->received;
+	received[1] = r.end[1].flows->received;
+	t = r.net.now_ns;
+	rv = third ? quic_migrate(r.end[0].q, 3, true, t) : quic_revive(r.end[0].q, t);
+	/* It cannot be revived while it moves, which it then goes on with. */
+	if (rv != 0)
+		assert_int_equal(quic_migrate(r.end[0].q, 3, true, t), 0);
+	assert_true(rig_run(&r, flowing, 10 * NS_PER_S));
+	assert_in_range(r.net.now_ns - t, 0, NS_PER_S);
+	r.end[0].flows->keep_open = r.end[1].flows->keep_open = false;
+	rig_pump(r.end[0].flows);
+	rig_pump(r.end[1].flows);
+	rig_flush(&r, 0);
+	rig_flush(&r, 1);
+	assert_true(rig_run(&r, rig_flows_closed, 60 * NS_PER_S));
+	assert_int_equal(r.end[0].flows->received, 4000000);
+	assert_int_equal(r.end[1].flows->received, 4000000);
+	assert_false(r.end[0].flows->corrupt || r.end[1].flows->corrupt);
+	rig_free(&r);
+}
+
+static void
+test_a_cut_at_every_step(void **state)
+{
+	(void)state;
+	for (uint64_t step = 0; step <= 40; step++) {
+		uint64_t outage_ns = step % 3 == 0 ? 100 * NS_PER_MS : 7 * NS_PER_S;
+
+		check_a_cut(step, false, outage_ns, step % 2 == 0);
+		check_a_cut(step, true, outage_ns, step % 2 == 1);
+	}
+}
+
 static void
 test_move_while_moving(void **state)
 {
@@ -351,6 +427,7 @@ main(void)
 	    cmocka_unit_test(test_move_after_an_outage),
 	    cmocka_unit_test(test_move_soon),
 	    cmocka_unit_test(test_dead_ends_after_an_outage),
+	    cmocka_unit_test(test_a_cut_at_every_step),
 	    cmocka_unit_test(test_move_while_moving),
 	};
 
