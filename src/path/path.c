@@ -244,7 +244,8 @@ send_bundle(struct path *p, bool last)
 	if (last && p->n_local == 0)
 		fail(p, p->policy == PATH_RELAY
 			    ? "no TURN server gave a relayed address: is it up, and are "
-			      "turn-user and turn-password right?"
+			      "turn-user and turn-password (or turn-secret, and this "
+			      "machine's clock) right?"
 			    : "no local candidate");
 	else
 		p->cb.bundle(p->arg, &bundle);

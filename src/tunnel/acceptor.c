@@ -60,6 +60,8 @@ on_dialled(void *arg, int fd, const char *why)
 		stream_abort(s, QUIC_CODE_LIMIT);
 		return;
 	}
+	if (!s->mpyc)
+		joint_reset_if_killed(s->joint);
 	stream_go_live(s);
 	stream_move(s);
 }

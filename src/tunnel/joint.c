@@ -27,6 +27,7 @@ struct joint {
 	struct quic_stream *qs;
 	bool open;
 	bool end_cancels;
+	bool precaution; /* joint_reset_if_killed() */
 
 	int fd; /* -1 for none yet */
 	struct event *ev;
@@ -69,6 +70,15 @@ joint_new(struct event_base *base, joint_active *active, void *arg)
 	return j;
 }
 
+/* With it, closing is a reset. */
+static void
+set_linger(int fd, bool on)
+{
+	struct linger l = {.l_onoff = on};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+}
+
 void
 joint_free(struct joint *j)
 {
@@ -78,8 +88,11 @@ joint_free(struct joint *j)
 		event_free(j->ev);
 	if (j->again != NULL)
 		event_free(j->again);
-	if (j->fd >= 0)
+	if (j->fd >= 0) {
+		if (j->precaution)
+			set_linger(j->fd, false);
 		close(j->fd);
+	}
 	if (j->waiting != NULL)
 		evbuffer_free(j->waiting);
 	if (j->held != NULL)
@@ -416,10 +429,16 @@ joint_say(struct joint *j, const uint8_t *data, size_t len)
 void
 joint_arm_reset(struct joint *j)
 {
-	struct linger now = {.l_onoff = 1};
-
+	j->precaution = false;
 	if (j->fd >= 0)
-		setsockopt(j->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+		set_linger(j->fd, true);
+}
+
+void
+joint_reset_if_killed(struct joint *j)
+{
+	j->precaution = true;
+	set_linger(j->fd, true);
 }
 
 void

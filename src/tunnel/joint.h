@@ -86,6 +86,10 @@ void joint_say(struct joint *j, const uint8_t *data, size_t len);
 
 /* The local program must see a reset when the socket is closed. */
 void joint_arm_reset(struct joint *j);
+
+/* The same should this process be killed, whose sockets the kernel closes: the local
+ * program must not take that for the end of the data. joint_free() is not affected. */
+void joint_reset_if_killed(struct joint *j);
 /* The local program must see an end of file, whatever was still to come. */
 void joint_end_of_file(struct joint *j);
 

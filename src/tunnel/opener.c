@@ -56,6 +56,7 @@ stream_open_port(struct peer *p, int fd, uint16_t port, bool socks)
 	s->port = port;
 	s->socks = socks;
 	s->state = STATE_WAITING;
+	joint_reset_if_killed(s->joint);
 	/* A SOCKS5 client has nothing to say before the reply. For other programs,
 	 * half-closing early is legitimate. */
 	if (socks)

@@ -8,9 +8,9 @@
 #define TURN_USER_BYTES     32
 #define TURN_PASSWORD_BYTES 32
 
-/* From the clock at ${now_s} (seconds since the epoch), which must be right to within
- * TURN_LIFETIME_S. -1 when OpenSSL fails. */
-#define TURN_LIFETIME_S (24 * 60 * 60)
+/* From the clock at ${now_s} (seconds since the epoch), which may be a day behind: they are
+ * valid for two. -1 when OpenSSL fails. */
+#define TURN_LIFETIME_S (2 * 24 * 60 * 60)
 int turn_credentials(const char *secret, int64_t now_s, char user[TURN_USER_BYTES],
 		     char password[TURN_PASSWORD_BYTES]);
 
