@@ -3,6 +3,7 @@
 # started in the same moment exactly one goes on, whichever the others met first; one that
 # was killed and started again is taken for no copy; one that slept gives way to the one
 # that took its place.
+SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 # copy NAME [BASE]: one more process of alice's, with her key, as on another machine

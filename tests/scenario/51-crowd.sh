@@ -2,6 +2,7 @@
 # Many local connections: 2,000 at once and 10,000 in a row leave neither memory nor
 # descriptors behind; beyond the documented bound there is a clear error; and running out
 # of descriptors is survived.
+SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 # What may be in use besides after thousands of connections: what goes on at that moment.

@@ -3,6 +3,7 @@
 # carriers, and the mailbox, with garbage, half a TLS handshake and one byte at a time: the
 # parties' traffic goes on, nothing is kept of it, and the logs stay short.
 OWN_NETWORK=1
+SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 N=50000

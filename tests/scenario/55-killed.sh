@@ -2,6 +2,7 @@
 # A party's proxy is killed and started again: its peers notice within seconds of its
 # return, streams to it end as they should, and new connections work at once. Client and
 # server of the connection take turns, and so do one and both of a pair.
+SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 # Of which two are the challenge of the life that was killed.

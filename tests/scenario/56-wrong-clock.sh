@@ -2,6 +2,7 @@
 # Clocks that are off by a day, and more, either way: nothing depends on what time it is,
 # but time-limited TURN credentials, which bear a day.
 OWN_NETWORK=1
+SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
 preload shift_clock || skip "LD_PRELOAD does not go with sanitizers or valgrind"

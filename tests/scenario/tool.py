@@ -413,6 +413,23 @@ def procession(args):
     say(f"{args.number} connections were right")
 
 
+def latency(args):
+    """N round trips of 64 bytes through an echo: their median and 99th percentile, ms."""
+    sock = connect(args.port, args.timeout)
+    sock.sendall(b"echo\n")
+    took = []
+    for i in range(args.number):
+        word = str(i).ljust(64).encode()
+        begun = time.perf_counter()
+        sock.sendall(word)
+        if read_exactly(sock, 64) != word:
+            raise Wrong(f"echo {i} is not right")
+        took.append((time.perf_counter() - begun) * 1000)
+        time.sleep(0.001)
+    took.sort()
+    say(f"{took[len(took) // 2]:.3f} {took[len(took) * 99 // 100]:.3f}")
+
+
 def idlers(args):
     """Open N connections, or as many as can be, and hold them until standard input ends.
     Says how many were reset meanwhile."""
@@ -585,6 +602,7 @@ def main():
     verb(crowd, port, number)
     verb(procession, port, number)
     verb(idlers, port, number)
+    verb(latency, port, number)
     verb(flow, port, ("--window", {"type": int, "default": 2**20}),
          ("--bulk", {"action": "store_true"}))
     verb(knock, port, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
