@@ -19,6 +19,9 @@
  * the other side's candidates. */
 #define ATTEMPT_LIMIT_S 60
 
+/* An attempt that has lasted so long has checked what there was to check. */
+#define TRIED_NS (2 * NS_PER_S)
+
 /* How long a server that wants a path waits before it asks again. */
 #define ASK_AGAIN_MS 8000
 
@@ -509,6 +512,18 @@ on_roster_agrees(void *arg)
 	g->cb.roster_agrees(g->arg);
 }
 
+/* The other side has given up what is under negotiation. Where there is no path at all,
+ * it has failed here as well, unless it was not even tried: status says why at both
+ * sides. */
+static void
+given_up_by_peer(struct generations *g)
+{
+	if (g->next != NULL && g->active == NULL && !attempt_is_ready(g->next) &&
+	    !attempt_has_failed(g->next) &&
+	    clock_now_ns() - attempt_started_ns(g->next) > TRIED_NS)
+		g->cb.failed(g->arg, g->next, "the other side found none");
+}
+
 static void
 on_candidates(void *arg, const struct signal_candidates *m)
 {
@@ -517,6 +532,7 @@ on_candidates(void *arg, const struct signal_candidates *m)
 	struct err err;
 
 	if (!g->client && m->generation > g->number) {
+		given_up_by_peer(g);
 		begin(g, m->generation, m->direct);
 		g->searching = m->direct && g->next != NULL && !needs_path(g);
 	}
@@ -536,6 +552,7 @@ on_restart(void *arg, uint32_t number)
 		return;
 	drop_search(g);
 	if (g->next != NULL) {
+		given_up_by_peer(g);
 		drop_next(g);
 		g->asked = true;
 		pursue(g);

@@ -200,10 +200,7 @@ class Cell:
         started = time.monotonic()
         whys = [f'no path: {why}, no turn= configured'
                 for why in self.lab.reasons.of(self.pair, self.names)]
-        # A side whose attempt the other one has ended, and begun anew, has not failed itself
-        # and says nothing yet: one of them has to say it, and nobody anything else.
-        self.await_peers(whys, lambda peers: any(peer['why'] for peer in peers) and all(
-            peer['why'] in (None, why) for peer, why in zip(peers, whys)))
+        self.await_peers(whys, lambda peers: [peer['why'] for peer in peers] == whys)
         return time.monotonic() - started, False
 
     def stop(self):

@@ -81,6 +81,13 @@ told "the proxy 127\.0\.0\.1:$CLOSED: Connection refused"
 local_inis "proxy = http://127.0.0.1:$RENDEZVOUS_PORT"
 told "the proxy 127\.0\.0\.1:$RENDEZVOUS_PORT ?(closed|does not answer|: )"
 
+step "a proxy that answers garbage"
+port GARBAGE
+start garbage "$PYTHON" "$HERE/tool.py" babble "$GARBAGE"
+wait_log garbage '^listening'
+local_inis "proxy = http://127.0.0.1:$GARBAGE"
+told "the proxy 127\.0\.0\.1:$GARBAGE"
+
 step "the environment's is not for loopback; a malformed one is named and ignored"
 local_inis
 export HTTPS_PROXY=http://127.0.0.1:$CLOSED
