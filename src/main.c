@@ -23,6 +23,8 @@ static const struct verb {
     {"flags", cmd_flags, "print the flags for MPyC's programs"},
     {"wait", cmd_wait, "return when every party is connected"},
     {"status", cmd_status, "show what the proxy is connected to, and how"},
+    {"offer", cmd_offer, "print a block for parties that no rendezvous reaches"},
+    {"accept", cmd_accept, "take the other parties' blocks"},
     {"ping", cmd_ping, "measure round trips to a party"},
     {"reload", cmd_reload, "apply changed files to the running proxy"},
     {"rendezvous", cmd_rendezvous, "serve a mailbox where the parties find each other"},

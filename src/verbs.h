@@ -31,6 +31,8 @@ int cmd_netcheck(int argc, char **argv);
 int cmd_flags(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_offer(int argc, char **argv);
+int cmd_accept(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
 int cmd_rendezvous(int argc, char **argv);

@@ -384,6 +384,32 @@ ice_selected_fd(struct ice *ice)
 	return fd;
 }
 
+/* The STUN server that libnice asks, when it is known by its address by now. */
+static bool
+stun_server(struct ice *ice, union addr *out)
+{
+	char *host = NULL;
+	guint port = 0;
+	bool ok;
+
+	g_object_get(ice->agent, "stun-server", &host, "stun-server-port", &port, NULL);
+	ok = host != NULL && addr_parse(out, host, (uint16_t)port) == 0;
+	g_free(host);
+	return ok;
+}
+
+void
+ice_send_from_all(struct ice *ice, const union addr *to, size_t n, const uint8_t *data,
+		  size_t len)
+{
+	union addr server;
+	bool has_server = stun_server(ice, &server);
+
+	if (has_server)
+		sockets_send(ice->agent, ice->stream, COMPONENT, &server, 1, data, len);
+	sockets_send(ice->agent, ice->stream, COMPONENT, to, n, data, len);
+}
+
 void
 ice_tell_writable(struct ice *ice)
 {

@@ -59,6 +59,11 @@ int ice_selected_fd(struct ice *ice);
 /* As path_send(), of a pair that is selected; ICE_WRITABLE follows when less than
  * ${len} was taken. */
 size_t ice_send(struct ice *ice, const uint8_t *data, size_t len, size_t segment);
+/* Send one datagram from each UDP socket to the STUN server and to all ${to}, where the
+ * address family permits. Losses do not matter. */
+void ice_send_from_all(struct ice *ice, const union addr *to, size_t n,
+		       const uint8_t *data, size_t len);
+
 /* Let ICE_WRITABLE follow soon. */
 void ice_tell_writable(struct ice *ice);
 

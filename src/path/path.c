@@ -13,6 +13,7 @@
 #include "path/interfaces.h"
 #include "path/mapped.h"
 #include "path/pulse.h"
+#include "path/punch.h"
 #include "path/remote.h"
 #include "path/udp.h"
 
@@ -55,6 +56,8 @@ struct path {
 	uint64_t exchanged_ns;  /* when the latest bundle came or went */
 	uint64_t answer_by_ns;  /* libnice has failed; checks may save it until then */
 	uint64_t connect_by_ns; /* then it has failed in any case */
+	uint64_t patience_ns;   /* 0: the context's times */
+	struct punch *punch;    /* only with patience */
 	bool ready, failed, blocked;
 	bool probing; /* with ${token}, until it is answered */
 	bool probing_full;
@@ -115,6 +118,8 @@ fail(struct path *p, const char *why)
 		return;
 	p->failed = true;
 	p->ready = false;
+	punch_free(p->punch);
+	p->punch = NULL;
 	set_timer(p);
 	p->cb.failed(p->arg, why);
 }
@@ -174,6 +179,12 @@ has_pairs(const struct path *p)
 	return false;
 }
 
+static uint64_t
+patience_ns(const struct path *p, unsigned ms)
+{
+	return p->patience_ns > 0 ? p->patience_ns : ms * NS_PER_MS;
+}
+
 /*
  * libnice has given up. When the other side may still send checks, which revive ours,
  * that is not the end: it is likely to learn our candidates later than we think.
@@ -188,7 +199,8 @@ look_at_failure(struct path *p)
 	else if (p->ready || !p->local_last || !p->remote.last || !ice_failed(p->ice))
 		p->answer_by_ns = CLOCK_NEVER;
 	else
-		p->answer_by_ns = p->exchanged_ns + p->ctx->times.answer_ms * NS_PER_MS;
+		p->answer_by_ns =
+		    p->exchanged_ns + patience_ns(p, p->ctx->times.answer_ms);
 	set_timer(p);
 }
 
@@ -393,6 +405,8 @@ on_selected(struct path *p)
 			       !addr_equal(&before.local, &p->info.local)))
 		back_to_agent(p);
 	p->ready = true;
+	punch_free(p->punch);
+	p->punch = NULL;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	set_timer(p);
@@ -529,6 +543,7 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	if (cfg->turn_user != NULL && cfg->policy != PATH_DIRECT)
 		p->n_turn = cfg->session->n_turn;
 	p->controlling = cfg->controlling;
+	p->patience_ns = cfg->patience_ns;
 	p->answer_by_ns = CLOCK_NEVER;
 	p->connect_by_ns = CLOCK_NEVER;
 	p->bundle_ns = CLOCK_NEVER;
@@ -545,6 +560,11 @@ path_new(struct path_context *ctx, const struct path_config *cfg,
 	if (p->ice == NULL)
 		goto err2;
 	back_to_agent(p);
+	if (p->patience_ns > 0) {
+		/* Without a bundle of the other side's it ends as well. */
+		p->connect_by_ns = p->started_ns + p->patience_ns;
+		p->punch = punch_new(ctx->base, p->ice);
+	}
 	set_timer(p);
 	return p;
 
@@ -562,6 +582,7 @@ path_free(struct path *p)
 		return;
 	mapped_stop(&p->mapped);
 	path_context_forget(&p->waiter);
+	punch_free(p->punch);
 	udp_free(p->udp);
 	ice_free(p->ice);
 	event_free(p->timer);
@@ -587,11 +608,13 @@ path_remote(struct path *p, const char *ufrag, const char *pwd,
 		ice_remote_credentials(p->ice, ufrag, pwd);
 	if (news.n > 0)
 		ice_remote_candidates(p->ice, news.candidate, news.n);
+	if (p->punch != NULL)
+		punch_towards(p->punch, news.candidate, news.n);
 	if (news.last) {
 		ice_remote_done(p->ice);
 		if (!p->ready)
 			p->connect_by_ns =
-			    p->exchanged_ns + p->ctx->times.connect_ms * NS_PER_MS;
+			    p->exchanged_ns + patience_ns(p, p->ctx->times.connect_ms);
 	}
 	look_at_failure(p);
 	return 0;

@@ -42,6 +42,10 @@ void path_context_free(struct path_context *ctx);
 
 struct path_config {
 	bool controlling;
+	/* How long the other side may take to begin, from its last bundle on, and before
+	 * that to send one; NATs are kept open meanwhile. 0: as long as a rendezvous
+	 * takes. */
+	uint64_t patience_ns;
 	enum path_policy policy;
 	const struct session *session; /* for stun and turn servers; must outlive it */
 	const char *turn_user;         /* NULL: the turn servers are not used */

@@ -1,4 +1,5 @@
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <gio/gio.h>
 
@@ -36,6 +37,29 @@ sockets_tune(NiceAgent *agent, guint stream, guint component)
 		g_socket_set_option(s, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES, NULL);
 	}
 	g_ptr_array_unref(sockets);
+}
+
+void
+sockets_send(NiceAgent *agent, guint stream, guint component, const union addr *to,
+	     size_t n, const uint8_t *data, size_t len)
+{
+	GPtrArray *sockets = nice_agent_get_sockets(agent, stream, component);
+	GSocket *s;
+	guint i;
+	size_t j;
+
+	for (i = 0; sockets != NULL && i < sockets->len; i++) {
+		s = g_ptr_array_index(sockets, i);
+		if (g_socket_get_socket_type(s) != G_SOCKET_TYPE_DATAGRAM)
+			continue;
+		for (j = 0; j < n; j++)
+			if (to[j].sa.sa_family == (int)g_socket_get_family(s))
+				sendto(g_socket_get_fd(s), data, len,
+				       MSG_DONTWAIT | MSG_NOSIGNAL, &to[j].sa,
+				       addr_len(&to[j]));
+	}
+	if (sockets != NULL)
+		g_ptr_array_unref(sockets);
 }
 
 /* The UDP socket whose port is the base's of the selected relayed candidate; none when

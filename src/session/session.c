@@ -348,11 +348,6 @@ check_complete(const struct parse *p, const char *file, struct err *err)
 			       "%s: %s: a session has at least %d [party NAME] sections",
 			       file, s->n_parties == 0 ? "no party" : "one party only",
 			       PARTIES_MIN);
-	if (s->n_rendezvous == 0)
-		return err_set(err,
-			       "%s: [session] has no rendezvous: add the line that "
-			       "`mpcproxy rendezvous` prints",
-			       file);
 	return 0;
 }
 

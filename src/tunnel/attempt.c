@@ -66,7 +66,7 @@ on_bundle(void *arg, const struct path_bundle *b)
 			 b->candidate[m.n]);
 	len = signal_encode_candidates(&m, body, sizeof body);
 	if (len > 0)
-		a->cb.signal(a->arg, body, (size_t)len);
+		a->cb.signal(a->arg, a, body, (size_t)len);
 }
 
 static void
@@ -200,6 +200,12 @@ attempt_is_behind_same_nat(const struct attempt *a)
 
 	path_get_facts(a->path, &f);
 	return f.same_nat;
+}
+
+void
+attempt_renumber(struct attempt *a, uint32_t generation)
+{
+	a->generation = generation;
 }
 
 struct path *

@@ -16,7 +16,7 @@ struct attempt;
 
 struct attempt_callbacks {
 	/* Candidates for the other side, ready to be sealed. */
-	void (*signal)(void *arg, const uint8_t *body, size_t len);
+	void (*signal)(void *arg, struct attempt *a, const uint8_t *body, size_t len);
 	/* A pair is selected, for the first time. */
 	void (*ready)(void *arg, struct attempt *a);
 	/* The rest is path.h's; ${a} says which. */
@@ -45,6 +45,9 @@ void attempt_facts(const struct attempt *a, struct signal_facts *ours,
 
 /* Whether both sides are at one address outside. */
 bool attempt_is_behind_same_nat(const struct attempt *a);
+
+/* Speak of it under another number, before it is ready. */
+void attempt_renumber(struct attempt *a, uint32_t generation);
 
 struct path *attempt_path(const struct attempt *a);
 uint32_t attempt_generation(const struct attempt *a);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "tunnel/generations.h"
+#include "tunnel/offer.h"
 #include "tunnel/search.h"
 #include "tunnel/signaller.h"
 #include "tunnel/turn.h"
@@ -25,6 +26,9 @@
 /* How long a server that wants a path waits before it asks again. */
 #define ASK_AGAIN_MS 8000
 
+/* How often a client that waits for the other side to take its block asks. */
+#define ASK_OFFER_MS 500
+
 struct generations {
 	struct link_config cfg;
 	struct generations_callbacks cb;
@@ -39,6 +43,7 @@ struct generations {
 	uint32_t number; /* of the newest */
 	struct attempt *active;
 	struct attempt *next;
+	struct offer offer;   /* an attempt that blocks carry, beside all others */
 	struct attempt *gone; /* replaced, perhaps from within its own callback */
 	bool given_up;        /* ${next} */
 	bool searching;       /* ${next} is to replace a relayed path that works */
@@ -47,6 +52,7 @@ struct generations {
 	struct search search;
 	struct event *search_due;
 	struct event *limit; /* of ${next} */
+	struct event *ask;   /* whether the other side has our block */
 	struct event *reap;  /* only ever activated: runs outside of all callbacks */
 };
 
@@ -110,27 +116,39 @@ policy(const struct generations *g)
 	return g->cfg.them->policy;
 }
 
+static struct attempt *
+make_attempt(struct generations *g, uint32_t number, enum path_policy p,
+	     uint64_t patience_ns, struct err *err)
+{
+	struct path_config cfg = {
+	    .controlling = g->client,
+	    .policy = p,
+	    .session = g->cfg.session,
+	    .patience_ns = patience_ns,
+	};
+	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
+	struct attempt *a;
+
+	set_turn_credentials(g->cfg.local, &cfg, user, password);
+	a = attempt_new(g->cfg.path_ctx, &cfg, number, &attempt_callbacks, g, err);
+	OPENSSL_cleanse(password, sizeof password);
+	return a;
+}
+
 /* Negotiate a path under ${number}, in place of one under negotiation; with ${direct}
  * one without relays, unless our own policy is to show nothing but relays. */
 static void
 begin(struct generations *g, uint32_t number, bool direct)
 {
 	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
-	const struct session *s = g->cfg.session;
-	struct path_config cfg = {
-	    .controlling = g->client,
-	    .policy = direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g),
-	    .session = s,
-	};
-	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
 	struct err err;
 
 	drop_next(g);
 	signaller_supersede(g->signaller);
 	g->number = number;
-	set_turn_credentials(g->cfg.local, &cfg, user, password);
-	g->next = attempt_new(g->cfg.path_ctx, &cfg, number, &attempt_callbacks, g, &err);
-	OPENSSL_cleanse(password, sizeof password);
+	g->next = make_attempt(
+	    g, number, direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g), 0,
+	    &err);
 	if (g->next == NULL) {
 		log_error("peer=%s cannot gather candidates: %s", g->name, err.text);
 		pursue(g);
@@ -315,9 +333,92 @@ retire_active(struct generations *g)
 		reap_soon(g);
 }
 
+/* --- by hand --- */
+
+int
+generations_offer(struct generations *g, struct err *err)
+{
+	if (g->offer.attempt != NULL)
+		return 0;
+	g->offer.attempt =
+	    make_attempt(g, offer_number(g->number), policy(g), OFFER_PATIENCE_NS, err);
+	return g->offer.attempt != NULL ? 0 : -1;
+}
+
+int
+generations_get_offer(struct generations *g, uint8_t sealed[ENVELOPE_SEALED_MAX],
+		      size_t *len, struct err *err)
+{
+	return offer_make(&g->offer, &g->cfg, sealed, len, err);
+}
+
+/* Not from within a callback of its attempt. */
+static void
+drop_offer(struct generations *g)
+{
+	attempt_free(g->offer.attempt);
+	offer_reset(&g->offer);
+}
+
+enum link_taken
+generations_take_offer(struct generations *g, const uint8_t *sealed, size_t len,
+		       char age[LINK_AGE_BYTES], struct err *err)
+{
+	struct offer_content o;
+	bool renewed;
+
+	if (offer_read(&g->offer, &g->cfg, sealed, len, &o, err) != 0)
+		return LINK_NOT_TAKEN;
+	offer_describe_age(age, o.made_s);
+	/* Its sender has begun anew, and an agent cannot be told other credentials. */
+	if (offer_is_other(&g->offer, &o))
+		drop_offer(g);
+	renewed = g->offer.attempt == NULL || !g->offer.made;
+	if (generations_offer(g, err) != 0)
+		return LINK_NOT_TAKEN;
+	if (offer_take(&g->offer, &o, !g->client, err) != 0)
+		return LINK_NOT_TAKEN;
+	return renewed ? LINK_TAKEN_UNANSWERED : LINK_TAKEN;
+}
+
+/* Whether the server's path works as well: it answers probes only then. */
+static void
+ask_offer(struct generations *g)
+{
+	static const struct timeval again = {0, ASK_OFFER_MS * 1000};
+
+	path_probe(attempt_path(g->offer.attempt));
+	event_add(g->ask, &again);
+}
+
+static void
+on_ask(evutil_socket_t fd, short what, void *arg)
+{
+	struct generations *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (g->offer.attempt != NULL && attempt_is_ready(g->offer.attempt))
+		ask_offer(g);
+}
+
+/* Its path works: from here on it is an attempt like all others. */
+static void
+use_offer(struct generations *g)
+{
+	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
+
+	drop_next(g);
+	g->next = g->offer.attempt;
+	offer_reset(&g->offer);
+	g->number = attempt_generation(g->next);
+	event_add(g->limit, &limit);
+}
+
 void
 generations_promote(struct generations *g)
 {
+	drop_offer(g);
 	retire_active(g);
 	g->active = g->next;
 	g->next = NULL;
@@ -362,6 +463,8 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	attempt_free(g->gone);
 	g->gone = NULL;
+	if (g->offer.failed)
+		drop_offer(g);
 	if (g->next != NULL && (g->given_up || attempt_has_failed(g->next)))
 		drop_next(g);
 	pursue(g);
@@ -378,11 +481,14 @@ on_limit(evutil_socket_t fd, short what, void *arg)
 /* --- what the paths say --- */
 
 static void
-on_local_candidates(void *arg, const uint8_t *body, size_t len)
+on_local_candidates(void *arg, struct attempt *a, const uint8_t *body, size_t len)
 {
 	struct generations *g = arg;
 
-	signaller_send_candidates(g->signaller, body, len);
+	if (a == g->offer.attempt)
+		offer_collect(&g->offer, body, len);
+	else
+		signaller_send_candidates(g->signaller, body, len);
 }
 
 static void
@@ -394,6 +500,13 @@ on_ready(void *arg, struct attempt *a)
 		return;
 	log_debug("peer=%s generation=%u a candidate pair works", g->name,
 		  attempt_generation(a));
+	if (a == g->offer.attempt && g->client) {
+		/* The other side's agent answers checks before it has our block. */
+		ask_offer(g);
+		return;
+	}
+	if (a == g->offer.attempt)
+		use_offer(g);
 	signaller_send_concluded(g->signaller, attempt_generation(a));
 	g->cb.ready(g->arg, a);
 }
@@ -405,7 +518,12 @@ on_failed(void *arg, struct attempt *a, const char *why)
 
 	if (a == g->gone)
 		return;
-	g->cb.failed(g->arg, a, why);
+	if (a == g->offer.attempt) {
+		log_warn("peer=%s the blocks have led to no path: %s", g->name, why);
+		g->offer.failed = true;
+	} else {
+		g->cb.failed(g->arg, a, why);
+	}
 	reap_soon(g);
 }
 
@@ -414,7 +532,8 @@ on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
 {
 	struct generations *g = arg;
 
-	if (a != g->gone)
+	/* Who is ahead of us in an exchange of blocks says it again. */
+	if (a != g->gone && a != g->offer.attempt)
 		g->cb.datagram(g->arg, a, data, len);
 }
 
@@ -423,7 +542,8 @@ on_writable(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	g->cb.writable(g->arg, a);
+	if (a != g->offer.attempt)
+		g->cb.writable(g->arg, a);
 }
 
 static void
@@ -431,7 +551,12 @@ on_alive(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	g->cb.alive(g->arg, a);
+	if (a != g->offer.attempt) {
+		g->cb.alive(g->arg, a);
+		return;
+	}
+	use_offer(g);
+	g->cb.ready(g->arg, a);
 }
 
 static void
@@ -439,7 +564,8 @@ on_probed(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	g->cb.probed(g->arg, a);
+	if (a != g->offer.attempt)
+		g->cb.probed(g->arg, a);
 }
 
 static const struct attempt_callbacks attempt_callbacks = {
@@ -660,9 +786,10 @@ make_events(struct generations *g)
 {
 	g->retry = evtimer_new(g->cfg.base, on_retry, g);
 	g->limit = evtimer_new(g->cfg.base, on_limit, g);
+	g->ask = evtimer_new(g->cfg.base, on_ask, g);
 	g->reap = evtimer_new(g->cfg.base, on_reap, g);
 	g->search_due = evtimer_new(g->cfg.base, on_search_due, g);
-	return g->retry != NULL && g->limit != NULL && g->reap != NULL &&
+	return g->retry != NULL && g->limit != NULL && g->ask != NULL && g->reap != NULL &&
 		       g->search_due != NULL
 		   ? 0
 		   : -1;
@@ -718,11 +845,13 @@ generations_free(struct generations *g)
 {
 	if (g == NULL)
 		return;
+	drop_offer(g);
 	attempt_free(g->next);
 	attempt_free(g->active);
 	attempt_free(g->gone);
 	free_event(g->retry);
 	free_event(g->limit);
+	free_event(g->ask);
 	free_event(g->reap);
 	free_event(g->search_due);
 	signaller_free(g->signaller);
@@ -771,10 +900,14 @@ generations_is_searching(const struct generations *g)
 const char *
 generations_state(const struct generations *g)
 {
-	if (g->next != NULL)
+	if (g->next != NULL || g->offer.taken)
 		return "checking candidate pairs";
+	if (g->offer.attempt != NULL)
+		return g->offer.made ? "waiting for its block" : "gathering candidates";
 	if (g->peer_left)
 		return "has shut down";
+	if (g->cfg.session->n_rendezvous == 0 && !signaller_is_met(g->signaller))
+		return "no block exchanged yet";
 	if (!g->online)
 		return "no rendezvous";
 	return signaller_is_met(g->signaller) ? "about to try again" : "not seen yet";

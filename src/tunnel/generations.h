@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "rendezvous/envelope.h"
 #include "tunnel/attempt.h"
 #include "tunnel/link.h"
 
@@ -81,6 +82,18 @@ void generations_peer_left(struct generations *g);
 /* The next path is to replace a relayed one that works, and may fail for that reason
  * without anybody's missing it. */
 bool generations_is_searching(const struct generations *g);
+
+/*
+ * By hand, where no rendezvous carries messages: gather candidates for one more attempt,
+ * seal them for a block, take the peer's. Ours stands for hours, beside all others, until
+ * the peer has it; the first that works ends the rest.
+ */
+int generations_offer(struct generations *g, struct err *err);
+/* 1: it is in ${sealed}; 0: still gathering; -1: there is none. */
+int generations_get_offer(struct generations *g, uint8_t sealed[ENVELOPE_SEALED_MAX],
+			  size_t *len, struct err *err);
+enum link_taken generations_take_offer(struct generations *g, const uint8_t *sealed,
+				       size_t len, char age[LINK_AGE_BYTES], struct err *err);
 
 /* What is going on, in a few words. */
 const char *generations_state(const struct generations *g);

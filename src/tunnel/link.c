@@ -782,6 +782,26 @@ link_sealed(struct link *l, const uint8_t *sealed, size_t len)
 	generations_receive(l->paths, sealed, len);
 }
 
+int
+link_offer(struct link *l, struct err *err)
+{
+	return generations_offer(l->paths, err);
+}
+
+int
+link_get_offer(struct link *l, uint8_t sealed[ENVELOPE_SEALED_MAX], size_t *len,
+	       struct err *err)
+{
+	return generations_get_offer(l->paths, sealed, len, err);
+}
+
+enum link_taken
+link_take_offer(struct link *l, const uint8_t *sealed, size_t len,
+		char age[LINK_AGE_BYTES], struct err *err)
+{
+	return generations_take_offer(l->paths, sealed, len, age, err);
+}
+
 bool
 link_is_up(const struct link *l)
 {

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "path/path.h"
 #include "quic/quic.h"
+#include "rendezvous/envelope.h"
 #include "session/identity.h"
 #include "session/local.h"
 #include "session/session.h"
@@ -68,6 +69,20 @@ void link_set_roster(struct link *l, const uint8_t *digest);
 void link_network_changed(struct link *l);
 /* Sealed bytes that name this peer as their sender. */
 void link_sealed(struct link *l, const uint8_t *sealed, size_t len);
+
+/* By hand: generations.h. */
+int link_offer(struct link *l, struct err *err);
+int link_get_offer(struct link *l, uint8_t sealed[ENVELOPE_SEALED_MAX], size_t *len,
+		   struct err *err);
+enum link_taken {
+	LINK_NOT_TAKEN, /* the message says why */
+	LINK_TAKEN,
+	LINK_TAKEN_UNANSWERED, /* the peer does not have ours yet: it is new */
+};
+/* ${age} is when it was made, for people. */
+#define LINK_AGE_BYTES 48
+enum link_taken link_take_offer(struct link *l, const uint8_t *sealed, size_t len,
+				char age[LINK_AGE_BYTES], struct err *err);
 
 bool link_is_up(const struct link *l);
 /* NULL when the link is down or the peer allows no more streams now. */

@@ -94,6 +94,20 @@ int proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_statu
 int proxy_get_place_status(const struct proxy *p, size_t i, struct place_status *out);
 
 /*
+ * Meeting by hand (block.h). proxy_offer() gathers candidates for every party that is not
+ * connected, if that is not done yet, and when all is there puts a block for them into
+ * ${*text}, malloc'ed, and for whom it is into ${whom}: 1; 0 while it is gathering, to be
+ * called again; -1 and why.
+ */
+#define PROXY_WHOM_BYTES 512
+int proxy_offer(struct proxy *p, char **text, char whom[PROXY_WHOM_BYTES],
+		struct err *err);
+
+/* Take what is sealed for us in another party's block: 0 and what to say, or -1 and why. */
+int proxy_accept(struct proxy *p, const uint8_t *sealed, size_t len,
+		 char summary[ERR_TEXT_BYTES], struct err *err);
+
+/*
  * One round trip on the tunnel to the party called ${name}: done(arg, rtt_ns, NULL), or done(arg,
  * 0, why) when it cannot be measured. Never called from within proxy_ping(). The
  * result can be cancelled with proxy_ping_cancel(); NULL when the party is not

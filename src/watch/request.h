@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "rendezvous/envelope.h"
 #include "session/session.h"
 
 /*
@@ -10,9 +11,11 @@
  * lines that begin with '1' (for stdout) or '2' (for stderr), then "x CODE" with the
  * exit code; nothing follows.
  *
- *   status text | status json | flags | wait | missing | ping PARTY COUNT | reload
+ *   status text | status json | flags | wait | missing | ping PARTY COUNT | reload |
+ *   offer | accept SEALED
  *
- * After `run` the connection speaks run_line.h instead.
+ * SEALED is base64url of what a block has for this party. After `run` the connection
+ * speaks run_line.h instead.
  */
 enum request_verb {
 	REQUEST_STATUS_TEXT,
@@ -23,15 +26,19 @@ enum request_verb {
 	REQUEST_PING,
 	REQUEST_RELOAD, /* read the configuration again */
 	REQUEST_RUN,    /* a program together with the other parties */
+	REQUEST_OFFER,
+	REQUEST_ACCEPT,
 };
 
-#define REQUEST_LINE_MAX 64   /* "ping PARTY COUNT" and a newline, with room */
+#define REQUEST_LINE_MAX 9216 /* "accept SEALED" and a newline, with room */
 #define REQUEST_PING_MAX 1000 /* round trips of one ping */
 
 struct request {
 	enum request_verb verb;
 	char party[SESSION_NAME_MAX + 1]; /* ping */
 	unsigned count;                   /* ping */
+	uint8_t sealed[ENVELOPE_SEALED_MAX]; /* accept */
+	size_t sealed_len;
 };
 
 /* Parse the ${len} bytes of ${line}, without its newline: exactly the grammar above,

@@ -12,11 +12,15 @@
 #include "watch/runner.h"
 #include "watch/status.h"
 
+/* How often to look whether candidates are gathered. */
+#define OFFER_POLL_MS 50
+
 enum state {
 	READS, /* its request is not complete */
 	WAITS, /* until every party is connected */
 	PINGS,
 	RUNS,
+	OFFERS, /* candidates are being gathered */
 	ENDS, /* all is answered; hung up when it has been sent */
 };
 
@@ -176,6 +180,49 @@ reload(struct responder *r)
 	}
 }
 
+/* Whether all are gathered is asked for, now and then. */
+static void
+offer(struct responder *r)
+{
+	static const struct timeval again = {0, OFFER_POLL_MS * 1000};
+	char whom[PROXY_WHOM_BYTES], note[PROXY_WHOM_BYTES + 160];
+	struct err err;
+	char *text;
+
+	switch (proxy_offer(r->proxy, &text, whom, &err)) {
+	case 0:
+		r->state = OFFERS;
+		evtimer_add(r->deadline, &again);
+		return;
+	case 1:
+		snprintf(note, sizeof note,
+			 "this block is for %s: pass it on, and give each one that you "
+			 "get to `mpcproxy accept`",
+			 whom);
+		say(r, '1', text, strlen(text));
+		say(r, '2', note, strlen(note));
+		finish(r, 0);
+		break;
+	default:
+		refuse(r, err.text);
+	}
+	free(text);
+}
+
+static void
+accept_offer(struct responder *r, const struct request *q)
+{
+	char summary[ERR_TEXT_BYTES];
+	struct err err;
+
+	if (proxy_accept(r->proxy, q->sealed, q->sealed_len, summary, &err) != 0) {
+		refuse(r, err.text);
+		return;
+	}
+	say(r, '1', summary, strlen(summary));
+	finish(r, 0);
+}
+
 static void
 leave(struct responder *r)
 {
@@ -211,6 +258,12 @@ serve(struct responder *r, const struct request *q)
 		return;
 	case REQUEST_PING:
 		start_ping(r, q);
+		return;
+	case REQUEST_OFFER:
+		offer(r);
+		return;
+	case REQUEST_ACCEPT:
+		accept_offer(r, q);
 		return;
 	case REQUEST_RELOAD:
 		reload(r);
@@ -286,9 +339,14 @@ on_hang_up(struct bufferevent *bev, short what, void *arg)
 static void
 on_deadline(evutil_socket_t fd, short what, void *arg)
 {
+	struct responder *r = arg;
+
 	(void)fd;
 	(void)what;
-	leave(arg);
+	if (r->state == OFFERS)
+		offer(r);
+	else
+		leave(r);
 }
 
 struct responder *

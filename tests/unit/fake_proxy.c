@@ -228,3 +228,27 @@ proxy_mpyc_is_over(const struct proxy *p)
 {
 	return !p->mpyc;
 }
+
+int
+proxy_offer(struct proxy *p, char **text, char whom[PROXY_WHOM_BYTES], struct err *err)
+{
+	*text = NULL;
+	if (p->status.n_connected + 1 == p->status.n_parties)
+		return err_set(err, "every party is connected");
+	if (p->offers_asked++ == 0)
+		return 0; /* gathering */
+	strcpy(whom, "carol");
+	*text = strdup("the\nblock\n");
+	return *text != NULL ? 1 : err_set(err, "out of memory");
+}
+
+int
+proxy_accept(struct proxy *p, const uint8_t *sealed, size_t len,
+	     char summary[ERR_TEXT_BYTES], struct err *err)
+{
+	(void)p;
+	if (len != 3 || sealed[0] != 1)
+		return err_set(err, "this is no offer");
+	strcpy(summary, "carol: its block is taken");
+	return 0;
+}

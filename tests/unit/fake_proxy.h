@@ -13,6 +13,7 @@ struct proxy {
 	struct proxy_status status;
 	struct peer_status peer[FAKE_PARTIES];
 	struct place_status place;
+	unsigned offers_asked;
 	bool answers; /* pings; otherwise they stay without an answer */
 	size_t pings; /* under way */
 	/* The run, and what was asked of it. */

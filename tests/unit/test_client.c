@@ -101,7 +101,7 @@ test_client(void **state)
 {
 	static const struct request status = {.verb = REQUEST_STATUS_TEXT},
 				    missing = {.verb = REQUEST_MISSING},
-				    ping = {REQUEST_PING, "alice", 1};
+				    ping = {.verb = REQUEST_PING, .party = "alice", .count = 1};
 	struct control *ctl = rig_start();
 	const struct asked *a;
 

@@ -17,6 +17,7 @@
 
 #include "control_rig.h"
 #include "watch/place.h"
+#include "watch/request.h"
 
 static void
 test_only_the_owner_can_reach_it(void **state)
@@ -169,7 +170,7 @@ static void
 test_bad_requests(void **state)
 {
 	struct control *ctl = rig_start();
-	char flood[4096];
+	char flood[2 * REQUEST_LINE_MAX];
 
 	(void)state;
 	assert_non_null(strstr(ASK("\n"), "\nx 1\n"));

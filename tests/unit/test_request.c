@@ -24,8 +24,11 @@ test_good(void **state)
 	    {"wait", {.verb = REQUEST_WAIT}},
 	    {"missing", {.verb = REQUEST_MISSING}},
 	    {"reload", {.verb = REQUEST_RELOAD}},
-	    {"ping a 1", {REQUEST_PING, "a", 1}},
-	    {"ping " NAME_32 " 1000", {REQUEST_PING, NAME_32, 1000}},
+	    {"ping a 1", {.verb = REQUEST_PING, .party = "a", .count = 1}},
+	    {"ping " NAME_32 " 1000",
+	     {.verb = REQUEST_PING, .party = NAME_32, .count = 1000}},
+	    {"offer", {.verb = REQUEST_OFFER}},
+	    {"accept AQID", {.verb = REQUEST_ACCEPT, .sealed = {1, 2, 3}, .sealed_len = 3}},
 	};
 	char line[REQUEST_LINE_MAX];
 	struct request r;
@@ -69,6 +72,12 @@ test_bad(void **state)
 	    "ping ../x 1",
 	    "ping x" NAME_32 " 1",
 	    "ping alice\t1",
+	    "accept",
+	    "accept ",
+	    "accept A",
+	    "accept AQI=",
+	    "accept AQID ",
+	    "offer ",
 	};
 	char longest[REQUEST_LINE_MAX + 1];
 	struct request r;

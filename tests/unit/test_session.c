@@ -208,7 +208,6 @@ refuses_bad_servers(void **state)
 	assert_refused("[session]\nturn = relay.example\n",
 		       "f:2: turn:", "expected turn:");
 	assert_refused("[session]\nstun = h:port\n", "f:2: stun:", "1 to 65535");
-	assert_refused("[session]\nname = s\n" PARTIES, "f:", "no rendezvous");
 	assert_refused("[session]\nrendezvous = dir:/x\n" PARTIES, "f:", "no name");
 	for (int i = 0; i <= SESSION_SERVERS_MAX; i++)
 		strcat(text, "stun = h\n");
