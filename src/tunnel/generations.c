@@ -387,7 +387,7 @@ ask_offer(struct generations *g)
 {
 	static const struct timeval again = {0, ASK_OFFER_MS * 1000};
 
-	path_probe(attempt_path(g->offer.attempt));
+	path_probe(attempt_path(g->offer.attempt), false);
 	event_add(g->ask, &again);
 }
 
