@@ -18,11 +18,24 @@ print_servers(const char *what, const struct url *servers, size_t n)
 }
 
 static void
+print_expose(const struct expose *e, const struct session *s)
+{
+	char target[TARGET_TEXT_BYTES];
+
+	printf("  %-11s %s%s", "expose", e->first.host[0] == '\0' ? "localhost:" : "",
+	       target_format(&e->first, target));
+	if (e->last != e->first.port)
+		printf("-%u", e->last);
+	printf("%s for %s\n", e->udp ? "/udp" : "",
+	       e->for_all ? "all" : s->parties[e->party].name);
+}
+
+static void
 print_summary(const struct setup *setup)
 {
 	const struct session *s = setup->session;
 	const struct local *l = setup->local;
-	char addr[ADDR_TEXT_BYTES];
+	char addr[ADDR_TEXT_BYTES], at[ENDPOINT_TEXT_BYTES], target[TARGET_TEXT_BYTES];
 
 	printf("session %s: %zu parties, you are %s (index %zu)\n", s->name, s->n_parties,
 	       s->parties[setup->index].name, setup->index);
@@ -34,16 +47,17 @@ print_summary(const struct setup *setup)
 	print_servers("turn", s->turn, s->n_turn);
 	if (l->listen.sa.sa_family != AF_UNSPEC)
 		printf("  %-11s %s\n", "listen", addr_format(&l->listen, addr));
-	if (l->socks5.sa.sa_family != AF_UNSPEC)
-		printf("  %-11s %s\n", "socks5", addr_format(&l->socks5, addr));
+	if (endpoint_is_set(&l->socks5))
+		printf("  %-11s %s%s\n", "socks5", endpoint_format(&l->socks5, at),
+		       l->socks5.everyone ? ", for everyone" : "");
 	for (size_t i = 0; i < l->n_expose; i++)
-		printf("  %-11s localhost:%u for %s\n", "expose", l->expose[i].port,
-		       l->expose[i].for_all ? "all"
-					    : s->parties[l->expose[i].party].name);
+		print_expose(&l->expose[i], s);
 	for (size_t i = 0; i < l->n_forward; i++)
-		printf("  %-11s localhost:%u to %s:%u\n", "forward",
-		       l->forward[i].local_port, s->parties[l->forward[i].party].name,
-		       l->forward[i].port);
+		printf("  %-11s %s to %s:%s%s\n", "forward",
+		       endpoint_format(&l->forward[i].at, at),
+		       s->parties[l->forward[i].party].name,
+		       target_format(&l->forward[i].target, target),
+		       l->forward[i].at.everyone ? ", for everyone" : "");
 }
 
 int

@@ -26,6 +26,8 @@ static const struct verb {
     {"offer", cmd_offer, "print a block for parties that no rendezvous reaches"},
     {"accept", cmd_accept, "take the other parties' blocks"},
     {"ping", cmd_ping, "measure round trips to a party"},
+    {"connect", cmd_connect, "join stdin and stdout to what a party exposes"},
+    {"forward", cmd_forward, "forward a local port to what a party exposes"},
     {"reload", cmd_reload, "apply changed files to the running proxy"},
     {"rendezvous", cmd_rendezvous, "serve a mailbox where the parties find each other"},
 };

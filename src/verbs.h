@@ -35,6 +35,8 @@ int cmd_offer(int argc, char **argv);
 int cmd_accept(int argc, char **argv);
 int cmd_ping(int argc, char **argv);
 int cmd_reload(int argc, char **argv);
+int cmd_connect(int argc, char **argv);
+int cmd_forward(int argc, char **argv);
 int cmd_rendezvous(int argc, char **argv);
 
 #endif

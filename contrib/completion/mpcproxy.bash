@@ -27,7 +27,7 @@ _mpcproxy_program() {
 
 _mpcproxy() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs='run keygen id check netcheck flags wait status ping reload offer accept rendezvous'
+	local verbs='run keygen id check netcheck flags wait status ping connect forward reload offer accept rendezvous'
 	local setup='-c --config --local -i --identity -b --base-port -v --verbose'
 	local common='-h --help --version'
 	local verb=run options word i
@@ -63,9 +63,10 @@ _mpcproxy() {
 
 	case $verb in
 	run) options="$setup --no-fast-path --isolate --allow-different --show-args -t --timeout $common" ;;
-	check | flags | reload | offer | accept) options="$setup $common" ;;
+	check | flags | reload | offer | accept | connect) options="$setup $common" ;;
 	wait) options="$setup -t --timeout $common" ;;
 	netcheck | status) options="$setup --json $common" ;;
+	forward) options="$setup -r --remove $common" ;;
 	ping) options="$setup -n --count $common" ;;
 	rendezvous) options="-l --listen -i --identity -v --verbose $common" ;;
 	id) options="--did $common" ;;

@@ -102,6 +102,9 @@ struct quic {
 	uint64_t lone_ack_ns;
 	struct pacer pacer;
 	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */
+	struct quic_datagram *datagrams, *last_datagram; /* to be sent */
+	size_t n_datagrams;
+
 	struct quic_batch *unsent;
 	uint64_t bytes_sent, bytes_received, packets_lost, dropped;
 };
@@ -185,6 +188,14 @@ int quic_send(struct quic *q);
 /* CONNECTION_CLOSE, for q->end. */
 void quic_send_close(struct quic *q);
 void quic_send_clear(struct quic *q);
+
+/* datagram.c */
+void quic_datagram_callbacks(ngtcp2_callbacks *cb);
+/* Fill one packet with the first one that waits: as ngtcp2_conn_writev_datagram(), 0 when
+ * there is none. */
+ngtcp2_ssize quic_datagram_write(struct quic *q, uint8_t *dest, size_t size,
+				 ngtcp2_path *path);
+void quic_datagrams_clear(struct quic *q);
 
 /* stream.c */
 struct quic_stream *quic_stream_new(struct quic *q);

@@ -97,6 +97,7 @@ set_params(const struct quic *q, ngtcp2_settings *settings,
 	params->initial_max_stream_data_uni = QUIC_STREAM_WINDOW_INITIAL;
 	params->active_connection_id_limit = ACTIVE_CID_MAX;
 	params->max_ack_delay = MAX_ACK_DELAY_NS;
+	params->max_datagram_frame_size = UINT16_MAX;
 }
 
 static int
@@ -125,6 +126,7 @@ start(struct quic *q, uint32_t path, const ngtcp2_pkt_hd *initial, struct err *e
 	quic_crypto_callbacks(&cb);
 	quic_keys_callbacks(&cb);
 	quic_stream_callbacks(&cb);
+	quic_datagram_callbacks(&cb);
 	cb.handshake_completed = handshake_completed;
 	cb.handshake_confirmed = handshake_confirmed;
 	quic_path_callbacks(&cb);
@@ -202,6 +204,7 @@ quic_free(struct quic *q)
 	q->state = QUIC_ENDED;
 	quic_streams_free(q);
 	quic_send_clear(q);
+	quic_datagrams_clear(q);
 	if (q->conn != NULL)
 		ngtcp2_conn_del(q->conn);
 	quic_tls_free(q->tls);

@@ -31,6 +31,7 @@ struct quic_stream;
 #define QUIC_BUFFERED_MAX          (64 * 1024 * 1024) /* all send buffers; beyond it a
 							 stream has 16 KiB only */
 #define QUIC_STREAMS_MAX           4096               /* open at once, of each side */
+#define QUIC_DATAGRAMS_MAX         256                /* that wait to be sent */
 #define QUIC_BATCH_BYTES           65535              /* one train of datagrams */
 
 /*
@@ -101,6 +102,8 @@ struct quic_callbacks {
 	 * when the connection ends, then with ${lost}. Never from within a call on the
 	 * stream itself. */
 	void (*stream_closed)(void *sarg, bool lost);
+	/* A datagram (RFC 9221), as the peer sent it. May be NULL. */
+	void (*datagram)(void *arg, const uint8_t *data, size_t len);
 	/* Migration (quic_migrate()) was decided: ${ok} when ${path} works and is in
 	 * use. Otherwise the old path is, if it still was alive. */
 	void (*migrated)(void *arg, uint32_t path, bool ok);
@@ -194,6 +197,13 @@ void quic_stream_abort(struct quic_stream *s, uint64_t code);
 void quic_stream_set_arg(struct quic_stream *s, void *sarg);
 /* Bytes written and not yet acknowledged by the peer. */
 size_t quic_stream_unacked(const struct quic_stream *s);
+
+/* The stream's number on its connection (RFC 9000, 2.1), the same at both ends. */
+uint64_t quic_stream_id(const struct quic_stream *s);
+
+/* Send the ${n} parts as one unreliable datagram, with the next quic_flush(). -1 when it
+ * is too large for the path now, or there is no connection. */
+int quic_datagram_send(struct quic *q, const struct iovec *part, int n);
 
 struct quic_info {
 	bool established;

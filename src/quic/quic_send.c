@@ -127,6 +127,9 @@ write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 	bool fin;
 	int i, cnt;
 
+	n = quic_datagram_write(q, dest, DATAGRAM_MAX, path);
+	if (n != 0)
+		return n;
 	for (;;) {
 		s = q->list[QUIC_LIST_SEND].first;
 		cnt = s != NULL ? sendbuf_unsent(&s->out, iov, 2) : 0;

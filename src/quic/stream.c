@@ -259,6 +259,12 @@ quic_stream_set_arg(struct quic_stream *s, void *sarg)
 		quic_stream_consumed(s, s->held);
 }
 
+uint64_t
+quic_stream_id(const struct quic_stream *s)
+{
+	return (uint64_t)s->id;
+}
+
 size_t
 quic_stream_unacked(const struct quic_stream *s)
 {

@@ -16,7 +16,8 @@
 
 struct parse {
 	struct local_keys keys;
-	bool local_seen;
+	bool local_seen, forward_seen;
+	bool in_forward;
 };
 
 static int
@@ -28,8 +29,17 @@ start_section(struct parse *p, const char *name, struct err *err)
 		return err_set(err,
 			       "[%s] is the same at every party: put it into session.ini",
 			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+	p->in_forward = strcmp(name, "forward") == 0;
+	if (p->in_forward) {
+		if (p->forward_seen)
+			return err_set(err, "[forward] for the second time: put all "
+					    "into one");
+		p->forward_seen = true;
+		return 0;
+	}
 	if (strcmp(name, "local") != 0)
-		return err_set(err, "unknown section [%s]: there is only [local]",
+		return err_set(err,
+			       "unknown section [%s]: there are [local] and [forward]",
 			       log_clean(quoted, sizeof quoted, name, strlen(name)));
 	if (p->local_seen)
 		return err_set(err, "[local] for the second time: put all into one");
@@ -44,17 +54,25 @@ take_entry(void *arg, const struct ini_entry *e, struct err *err)
 
 	if (e->key == NULL)
 		return start_section(p, e->section, err);
-	return local_keys_take(&p->keys, e, err);
+	return p->in_forward ? local_take_forward(&p->keys, e, err)
+			     : local_keys_take(&p->keys, e, err);
 }
 
 static int
-check_turn(const struct local *l, const char *file, struct err *err)
+check_pairs(const struct local *l, const char *file, struct err *err)
 {
 	if (l->turn_secret != NULL && (l->turn_user != NULL || l->turn_password != NULL))
 		return err_set(err,
 			       "%s: turn-secret makes its own user and password: leave "
 			       "out turn-user and turn-password, or turn-secret",
 			       file);
+	if ((l->socks5_user == NULL) != (l->socks5_password == NULL))
+		return err_set(err,
+			       "%s: socks5-user and socks5-password belong together: add "
+			       "%s",
+			       file,
+			       l->socks5_user == NULL ? "socks5-user"
+						      : "socks5-password");
 	if ((l->turn_user == NULL) != (l->turn_password == NULL))
 		return err_set(err,
 			       "%s: turn-user and turn-password belong together: add %s",
@@ -93,7 +111,7 @@ local_parse(const char *file, const char *text, size_t len, bool secret,
 	if (l == NULL)
 		return NULL;
 	if (ini_parse_text(file, text, len, take_entry, &p, err) != 0 ||
-	    check_turn(l, file, err) != 0) {
+	    check_pairs(l, file, err) != 0) {
 		local_free(l);
 		return NULL;
 	}
@@ -180,6 +198,8 @@ local_free(struct local *l)
 	free(l->turn_user);
 	free_secret(l->turn_password);
 	free_secret(l->turn_secret);
+	free(l->socks5_user);
+	free_secret(l->socks5_password);
 	free(l->turn_ca);
 	free(l->mqtt_ca);
 	OPENSSL_cleanse(l->login, sizeof l->login);
@@ -202,18 +222,6 @@ local_login(const struct local *l, const struct url *broker)
 	return NULL;
 }
 
-bool
-local_exposes(const struct local *l, uint16_t port, size_t party)
-{
-	for (size_t i = 0; i < l->n_expose; i++) {
-		const struct expose *e = &l->expose[i];
-
-		if (e->port == port && (e->for_all || e->party == party))
-			return true;
-	}
-	return false;
-}
-
 int
 local_set_base_port(struct local *l, const char *text, size_t n_parties, struct err *err)
 {
@@ -231,9 +239,9 @@ local_set_base_port(struct local *l, const char *text, size_t n_parties, struct 
 	return 0;
 }
 
-/* What a local port is for, in words. */
+/* Where something listens, in words. */
 struct use {
-	uint16_t port;
+	struct endpoint at;
 	char what[32];
 };
 
@@ -243,16 +251,26 @@ list_uses(const struct local *l, struct use *uses)
 	size_t n = 0;
 
 	if (l->listen.sa.sa_family != AF_UNSPEC)
-		uses[n++] = (struct use){addr_port(&l->listen), "listen"};
-	if (l->socks5.sa.sa_family != AF_UNSPEC)
-		uses[n++] = (struct use){addr_port(&l->socks5), "socks5"};
+		uses[n++] = (struct use){{.addr = l->listen}, "listen"};
+	if (endpoint_is_set(&l->socks5))
+		uses[n++] = (struct use){l->socks5, "socks5"};
 	for (size_t i = 0; i < l->n_forward; i++) {
-		uses[n].port = l->forward[i].local_port;
+		uses[n].at = l->forward[i].at;
 		snprintf(uses[n].what, sizeof uses[n].what, "forward (line %u)",
 			 l->forward[i].line);
 		n++;
 	}
 	return n;
+}
+
+/* Whether two endpoints get in each other's way: addresses may overlap, so of two of one
+ * family the ports decide. */
+static bool
+collide(const struct endpoint *a, const struct endpoint *b)
+{
+	if (a->path[0] != '\0' || b->path[0] != '\0')
+		return strcmp(a->path, b->path) == 0;
+	return addr_port(&a->addr) == addr_port(&b->addr);
 }
 
 int
@@ -262,23 +280,31 @@ local_check_ports(const struct local *l, const struct session *s, size_t own,
 	const char *file = l->file != NULL ? l->file : "local.ini";
 	struct use uses[LOCAL_FORWARD_MAX + 2];
 	size_t n = list_uses(l, uses);
+	char text[ENDPOINT_TEXT_BYTES];
 
 	for (size_t i = 0; i < n; i++) {
-		size_t party = (size_t)uses[i].port - l->base_port;
+		uint16_t port = uses[i].at.path[0] == '\0' ? addr_port(&uses[i].at.addr) : 0;
+		size_t party = (size_t)port - l->base_port;
 
-		if (uses[i].port >= l->base_port && party < s->n_parties)
+		if (port >= l->base_port && party < s->n_parties)
 			return err_set(err,
 				       "%s: %s has port %u, which is base-port's (%u) "
 				       "for party %s: choose another",
-				       file, uses[i].what, uses[i].port, l->base_port,
+				       file, uses[i].what, port, l->base_port,
 				       s->parties[party].name);
 		for (size_t j = 0; j < i; j++) {
-			if (uses[i].port == uses[j].port)
+			if (!collide(&uses[i].at, &uses[j].at))
+				continue;
+			if (port != 0)
 				return err_set(err,
 					       "%s: %s and %s have the same port %u: "
 					       "choose another for one of them",
-					       file, uses[j].what, uses[i].what,
-					       uses[i].port);
+					       file, uses[j].what, uses[i].what, port);
+			return err_set(err,
+				       "%s: %s and %s are both %s: choose another for "
+				       "one of them",
+				       file, uses[j].what, uses[i].what,
+				       endpoint_format(&uses[i].at, text));
 		}
 	}
 	for (size_t i = 0; i < l->n_forward; i++) {

@@ -7,7 +7,10 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "base/owner.h"
+#include "session/endpoint.h"
 #include "session/session.h"
+#include "session/target.h"
 #include "session/url.h"
 #include "session/web_proxy.h"
 
@@ -16,26 +19,33 @@
 #define LOCAL_BASE_PORT   11365 /* MPyC's own default */
 #define LOCAL_EXPOSE_MAX  64
 #define LOCAL_FORWARD_MAX 64
+#define LOCAL_LIMITS_MAX  64
+#define LOCAL_STREAMS_MAX 4096                  /* that a limit may allow */
+#define LOCAL_RATE_MAX    (100ULL * 1000 * 1000 * 1000)
+#define LOCAL_IDLE_MAX    (7 * 24 * 3600)
+#define LOCAL_SOCKS_AUTH_MAX 255 /* RFC 1929 */
 
 /* How long a dead path is tolerated, in seconds. */
 #define LOCAL_OUTAGE_LIMIT_S   (30 * 60)
 #define LOCAL_OUTAGE_LIMIT_MIN 10 /* below it, a moment's silence would end streams */
 #define LOCAL_OUTAGE_LIMIT_MAX (7 * 24 * 3600)
 
-/* `expose = PORT for PARTY [PARTY ...]`, or `for all`: what others may reach here
- * besides MPyC, on this machine's loopback. */
+/* `expose = WHAT for PARTY [PARTY ...]`, or `for all`: what others may reach here besides
+ * MPyC. WHAT is a target, with LOW-HIGH for its port perhaps, and /udp. */
 struct expose {
-	uint16_t port;
+	struct target first;
+	uint16_t last; /* port */
+	bool udp;
 	bool for_all;
 	uint16_t party; /* index, unless for_all; several parties give several entries */
 	unsigned line;
 };
 
-/* `forward = PORT to PARTY:PORT`: a local port for what a party exposes. */
+/* `forward = ENDPOINT to PARTY:TARGET`, and lines of [forward]. */
 struct forward {
-	uint16_t local_port;
+	struct endpoint at;
 	uint16_t party;
-	uint16_t port;
+	struct target target;
 	unsigned line;
 };
 
@@ -51,13 +61,30 @@ struct mqtt_login {
 	char password[URL_USER_MAX + 1];
 };
 
+/* What one party may use of us, besides MPyC. */
+enum limit_kind {
+	LIMIT_STREAMS, /* open at once, in each direction */
+	LIMIT_RATE,    /* bytes each second, in each direction */
+	LIMIT_IDLE,    /* seconds without a byte, after which a stream is ended */
+};
+
+struct limit {
+	enum limit_kind kind;
+	bool for_all;
+	uint16_t party;
+	uint64_t value;
+};
+
 struct local {
 	char *file;     /* for messages; NULL when there is none */
 	char *identity; /* path, or NULL for the default */
 	uint16_t base_port;
 	bool has_base_port; /* somebody has chosen it */
 	union addr listen; /* mailbox served from this proxy; AF_UNSPEC: none */
-	union addr socks5; /* always on loopback; AF_UNSPEC: none */
+	struct endpoint socks5;
+	char *socks5_user; /* RFC 1929; NULL: no authentication */
+	char *socks5_password;
+	struct owner_users users; /* who may connect here besides our own user */
 	bool mpyc_guard;
 	bool upnp; /* the router may be asked for ports */
 	bool fast_path; /* a UDP socket of our own beside libnice's */
@@ -76,6 +103,8 @@ struct local {
 	size_t n_expose;
 	struct forward forward[LOCAL_FORWARD_MAX];
 	size_t n_forward;
+	struct limit limit[LOCAL_LIMITS_MAX];
+	size_t n_limit;
 };
 
 /*
@@ -94,8 +123,15 @@ void local_free(struct local *l);
 struct local *local_parse(const char *file, const char *text, size_t len, bool secret,
 			  const struct session *s, struct err *err);
 
-/* Whether ${party} may reach ${port} on this machine's loopback. */
-bool local_exposes(const struct local *l, uint16_t port, size_t party);
+/* Whether ${party} may reach ${t} from here. */
+bool local_exposes(const struct local *l, const struct target *t, bool udp, size_t party);
+
+/* What ${party} may use of ${kind}; 0: no limit. */
+uint64_t local_limit(const struct local *l, enum limit_kind kind, size_t party);
+
+/* Fill in ${f} from the two halves of a forward. */
+int forward_parse(struct forward *f, const struct session *s, const char *at,
+		  const char *to, struct err *err);
 
 /* User and password for ${broker}; NULL when none are given for just this one. */
 const struct mqtt_login *local_login(const struct local *l, const struct url *broker);

@@ -93,12 +93,23 @@ set_listen(struct local_keys *p, const char *value, struct err *err)
 static int
 set_socks5(struct local_keys *p, const char *value, struct err *err)
 {
-	if (set_addr(&p->l->socks5, value, err) != 0)
-		return -1;
-	if (!addr_is_loopback(&p->l->socks5))
-		return err_set(err, "only an address of loopback, as in 127.0.0.1:1080: "
-				    "everybody who reaches it acts as this party");
-	return 0;
+	return endpoint_parse(&p->l->socks5, value, err);
+}
+
+static int
+set_socks5_user(struct local_keys *p, const char *value, struct err *err)
+{
+	if (strlen(value) > LOCAL_SOCKS_AUTH_MAX)
+		return err_set(err, "longer than %d bytes", LOCAL_SOCKS_AUTH_MAX);
+	return set_text(&p->l->socks5_user, value, err);
+}
+
+static int
+set_socks5_password(struct local_keys *p, const char *value, struct err *err)
+{
+	if (strlen(value) > LOCAL_SOCKS_AUTH_MAX)
+		return err_set(err, "longer than %d bytes", LOCAL_SOCKS_AUTH_MAX);
+	return set_secret(p, &p->l->socks5_password, value, err);
 }
 
 static int
@@ -256,89 +267,21 @@ set_proxy(struct local_keys *p, const char *value, struct err *err)
 }
 
 static int
-find_party(const struct local_keys *p, const char *name, uint16_t *index, struct err *err)
+add_max_streams(struct local_keys *p, const char *value, struct err *err)
 {
-	int found = session_find_name(p->s, name);
-	char quoted[QUOTE_MAX + 1];
-
-	if (found < 0)
-		return err_set(err, "session %s has no party `%s`", p->s->name,
-			       log_clean(quoted, sizeof quoted, name, strlen(name)));
-	*index = (uint16_t)found;
-	return 0;
+	return local_add_limit(p, LIMIT_STREAMS, value, err);
 }
 
 static int
-add_one_expose(struct local_keys *p, uint16_t port, const char *name, struct err *err)
+add_max_rate(struct local_keys *p, const char *value, struct err *err)
 {
-	struct local *l = p->l;
-	struct expose *e = &l->expose[l->n_expose];
-
-	if (l->n_expose == LOCAL_EXPOSE_MAX)
-		return err_set(err, "more than %d ports and parties are exposed",
-			       LOCAL_EXPOSE_MAX);
-	*e = (struct expose){.port = port, .line = p->line};
-	e->for_all = strcmp(name, "all") == 0;
-	if (!e->for_all && find_party(p, name, &e->party, err) != 0)
-		return -1;
-	l->n_expose++;
-	return 0;
+	return local_add_limit(p, LIMIT_RATE, value, err);
 }
 
-/* PORT for PARTY [PARTY ...] */
 static int
-add_expose(struct local_keys *p, const char *value, struct err *err)
+add_max_idle(struct local_keys *p, const char *value, struct err *err)
 {
-	char copy[VALUE_MAX];
-	char *save, *port_text, *word, *name;
-	uint16_t port;
-
-	if (strlen(value) >= sizeof copy)
-		return err_set(err, "too long");
-	strcpy(copy, value);
-	port_text = strtok_r(copy, " \t", &save);
-	word = strtok_r(NULL, " \t", &save);
-	name = strtok_r(NULL, " \t", &save);
-	if (port_text == NULL || port_parse(&port, port_text) != 0 || word == NULL ||
-	    strcmp(word, "for") != 0 || name == NULL)
-		return err_set(err, "expected `PORT for PARTY` or `PORT for all`, as in "
-				    "`8888 for carol`");
-	for (; name != NULL; name = strtok_r(NULL, " \t", &save)) {
-		if (add_one_expose(p, port, name, err) != 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* PORT to PARTY:PORT */
-static int
-add_forward(struct local_keys *p, const char *value, struct err *err)
-{
-	struct local *l = p->l;
-	struct forward f = {.line = p->line};
-	char copy[VALUE_MAX];
-	char *save, *port_text, *word, *name, *colon;
-
-	if (l->n_forward == LOCAL_FORWARD_MAX)
-		return err_set(err, "more than %d ports are forwarded",
-			       LOCAL_FORWARD_MAX);
-	if (strlen(value) >= sizeof copy)
-		return err_set(err, "too long");
-	strcpy(copy, value);
-	port_text = strtok_r(copy, " \t", &save);
-	word = strtok_r(NULL, " \t", &save);
-	name = strtok_r(NULL, " \t", &save);
-	colon = name != NULL ? strchr(name, ':') : NULL;
-	if (port_text == NULL || port_parse(&f.local_port, port_text) != 0 ||
-	    word == NULL || strcmp(word, "to") != 0 || colon == NULL ||
-	    port_parse(&f.port, colon + 1) != 0 || strtok_r(NULL, " \t", &save) != NULL)
-		return err_set(err, "expected `PORT to PARTY:PORT`, as in `9000 to "
-				    "carol:8888`");
-	*colon = '\0';
-	if (find_party(p, name, &f.party, err) != 0)
-		return -1;
-	l->forward[l->n_forward++] = f;
-	return 0;
+	return local_add_limit(p, LIMIT_IDLE, value, err);
 }
 
 static const struct key {
@@ -350,6 +293,12 @@ static const struct key {
     {"base-port", set_base_port, false},
     {"listen", set_listen, false},
     {"socks5", set_socks5, false},
+    {"socks5-user", set_socks5_user, false},
+    {"socks5-password", set_socks5_password, false},
+    {"local-users", local_set_users, false},
+    {"max-streams", add_max_streams, true},
+    {"max-rate", add_max_rate, true},
+    {"max-idle", add_max_idle, true},
     {"mpyc-guard", set_mpyc_guard, false},
     {"upnp", set_upnp, false},
     {"fast-path", set_fast_path, false},
@@ -357,8 +306,8 @@ static const struct key {
     {"turn-user", set_turn_user, false},
     {"turn-password", set_turn_password, false},
     {"turn-secret", set_turn_secret, false},
-    {"expose", add_expose, true},
-    {"forward", add_forward, true},
+    {"expose", local_add_expose, true},
+    {"forward", local_add_forward, true},
     {"turn-ca", set_turn_ca, false},
     {"mqtt-login", add_login, true},
     {"mqtt-ca", set_mqtt_ca, false},

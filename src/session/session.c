@@ -304,10 +304,10 @@ start_section(struct parse *p, const struct ini_entry *e, struct err *err)
 	p->seen = 0;
 	if (strncmp(name, PARTY_PREFIX, strlen(PARTY_PREFIX)) == 0)
 		return start_party(p, name + strlen(PARTY_PREFIX), e->line, err);
-	if (strcmp(name, "local") == 0)
-		return err_set(err, "[local] concerns one machine alone, and whoever "
+	if (strcmp(name, "local") == 0 || strcmp(name, "forward") == 0)
+		return err_set(err, "[%s] concerns one machine alone, and whoever "
 				    "writes this shared file must not decide it: put it "
-				    "into that machine's local.ini (--local FILE)");
+				    "into that machine's local.ini (--local FILE)", name);
 	if (strcmp(name, "session") != 0)
 		return unknown_section(name, err);
 	if (p->session_seen)

@@ -314,7 +314,7 @@ may_connect(struct shim *s, int fd)
 
 	if (s->n_pairs >= SHIM_CONNECTIONS_MAX)
 		err_set(&err, "there are too many");
-	else if (owner_check_client(fd, &err) == 0)
+	else if (owner_check_client(fd, NULL, &err) == 0)
 		return true;
 	if (log_gate_pass(&s->strangers, (long long)clock_now_ns(), NULL))
 		log_warn("server=%s a local connection is refused: %s", s->name,

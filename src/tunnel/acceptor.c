@@ -3,6 +3,7 @@
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "tunnel/echo.h"
+#include "tunnel/flow.h"
 #include "tunnel/run_peer.h"
 #include "tunnel/stream_internal.h"
 
@@ -41,17 +42,19 @@ stream_accept(struct peer *p, struct quic_stream *qs)
 }
 
 static void
-on_dialled(void *arg, int fd, const char *why)
+on_dialled(void *arg, int fd, int error, const char *why)
 {
 	struct stream *s = arg;
+	char text[TARGET_TEXT_BYTES];
 	uint8_t head[HEADER_REPLY_BYTES];
 
 	s->dialer = NULL;
 	if (fd < 0) {
 		if (peer_may_log(s->peer))
-			log_info("peer=%s port=%u cannot be reached here: %s",
-				 peer_name(s->peer), s->port, why);
-		refuse(s, REPLY_REFUSED);
+			log_info("peer=%s target=%s cannot be reached from here: %s",
+				 peer_name(s->peer), target_format(&s->target, text),
+				 why);
+		refuse(s, header_reply_for(error));
 		return;
 	}
 	header_encode_reply(REPLY_SUCCEEDED, head);
@@ -72,14 +75,15 @@ acceptor_dial(struct stream *s)
 	const struct link_config *cfg = peer_config(s->peer);
 
 	if (s->mpyc)
-		s->port = (uint16_t)(cfg->local->base_port + cfg->self);
-	s->dialer = dialer_start(cfg->base, s->port, s->mpyc, cfg->runs, on_dialled, s);
+		s->target.port = (uint16_t)(cfg->local->base_port + cfg->self);
+	s->dialer = dialer_start(cfg->base, &s->target, s->mpyc, cfg->runs,
+				 on_dialled, s);
 	if (s->dialer == NULL)
 		return -1;
 	s->state = STATE_DIALLING;
 	if (s->mpyc)
 		log_debug("peer=%s port=%u its MPyC program is there, dialling ours",
-			  peer_name(s->peer), s->port);
+			  peer_name(s->peer), s->target.port);
 	return 0;
 }
 
@@ -113,28 +117,31 @@ static int
 request_port(struct stream *s, const struct header_request *req)
 {
 	const struct link_config *cfg = peer_config(s->peer);
-	char host[64];
+	char text[TARGET_TEXT_BYTES];
 
-	if (strcmp(req->host, "127.0.0.1") != 0 ||
-	    !local_exposes(cfg->local, req->port, cfg->peer)) {
+	header_target(&s->target, req);
+	if (!local_exposes(cfg->local, &s->target, req->udp, cfg->peer)) {
 		if (peer_may_log(s->peer))
-			log_warn("peer=%s asked for %s:%u, which is not exposed to it",
-				 peer_name(s->peer),
-				 log_clean(host, sizeof host, req->host,
-					   strlen(req->host)),
-				 req->port);
+			log_warn("peer=%s asked for %s%s, which is not exposed to it",
+				 peer_name(s->peer), target_format(&s->target, text),
+				 req->udp ? "/udp" : "");
 		refuse(s, REPLY_NOT_ALLOWED);
 		return -1;
 	}
-	s->port = req->port;
 	if (descriptors_are_short()) {
 		if (peer_may_log(s->peer))
-			log_warn("peer=%s port=%u a connection is refused: no descriptors "
+			log_warn("peer=%s target=%s a connection is refused: no descriptors "
 				 "are left (raise the limit of open files: ulimit -n)",
-				 peer_name(s->peer), s->port);
+				 peer_name(s->peer), target_format(&s->target, text));
 		refuse(s, REPLY_FAILURE);
 		return -1;
 	}
+	if (peer_admit_port(s->peer, s) != 0) {
+		refuse(s, REPLY_FAILURE);
+		return -1;
+	}
+	if (req->udp)
+		return 0;
 	if (acceptor_dial(s) != 0) {
 		refuse(s, REPLY_FAILURE);
 		return -1;
@@ -156,6 +163,22 @@ hand_over(struct stream *s, struct link_owner *service, const uint8_t *data, siz
 	stream_destroy(s);
 	if (len > 0 || fin)
 		service->ops->data(service, data, len, fin);
+}
+
+/* The stream becomes a flow's. */
+static void
+hand_to_flow(struct stream *s, const uint8_t *data, size_t len, bool fin)
+{
+	struct link_owner *flow = flow_accept(s->peer, s->qs, &s->target);
+
+	if (flow == NULL) {
+		refuse(s, REPLY_FAILURE);
+		return;
+	}
+	s->qs = NULL;
+	stream_destroy(s);
+	if (len > 0 || fin)
+		flow->ops->data(flow, data, len, fin);
 }
 
 /* Collect the header and do what it asks for; ${data} is the rest behind it. */
@@ -186,16 +209,20 @@ on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
 			stream_abort(s, QUIC_CODE_PROTOCOL);
 		return;
 	}
-	if (req.port == 0 && strcmp(req.host, SERVICE_ECHO) == 0)
+	if (req.port == 0 && !req.udp && strcmp(req.host, SERVICE_ECHO) == 0)
 		hand_over(s, echo_accept(peer_link(s->peer), s->qs), data + n, len - n,
 			  fin);
-	else if (req.port == 0 && strcmp(req.host, SERVICE_RUN) == 0)
+	else if (req.port == 0 && !req.udp && strcmp(req.host, SERVICE_RUN) == 0)
 		hand_over(s, run_peer_accept(peer_run(s->peer), s->qs), data + n, len - n,
 			  fin);
-	else if ((req.port == 0 && strcmp(req.host, SERVICE_MPYC) == 0
+	else if ((req.port == 0 && !req.udp && strcmp(req.host, SERVICE_MPYC) == 0
 		      ? request_mpyc(s)
-		      : request_port(s, &req)) == 0)
-		acceptor_ops.data(s, data + n, len - n, fin);
+		      : request_port(s, &req)) == 0) {
+		if (req.udp)
+			hand_to_flow(s, data + n, len - n, fin);
+		else
+			acceptor_ops.data(s, data + n, len - n, fin);
+	}
 }
 
 static void

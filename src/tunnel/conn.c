@@ -147,6 +147,14 @@ on_stream_closed(void *sarg, bool lost)
 }
 
 static void
+on_datagram(void *arg, const uint8_t *data, size_t len)
+{
+	struct conn *c = arg;
+
+	c->cb.datagram(c->arg, c, data, len);
+}
+
+static void
 on_migrated(void *arg, uint32_t path, bool ok)
 {
 	struct conn *c = arg;
@@ -166,6 +174,7 @@ static const struct quic_callbacks quic_callbacks = {
     .stream_reset = on_stream_reset,
     .stream_stopped = on_stream_stopped,
     .stream_closed = on_stream_closed,
+    .datagram = on_datagram,
     .migrated = on_migrated,
 };
 

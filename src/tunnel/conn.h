@@ -35,6 +35,7 @@ struct conn_callbacks {
 	/* It is over; conn_why() tells more. Not to be freed from here. */
 	void (*ended)(void *arg, struct conn *c);
 	struct link_owner *(*opened)(void *arg, struct conn *c, struct quic_stream *s);
+	void (*datagram)(void *arg, struct conn *c, const uint8_t *data, size_t len);
 	void (*migrated)(void *arg, struct conn *c, uint32_t path, bool ok);
 	/* Answers are overdue (quic_is_late()), as of now or still. */
 	void (*late)(void *arg, struct conn *c);

@@ -7,6 +7,7 @@
 
 #include <event2/buffer.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "tunnel/joint.h"
 
@@ -48,6 +49,8 @@ struct joint {
 	struct evbuffer *held;
 	size_t held_sent;
 	size_t sent, received;
+	struct meter *meter_out, *meter_in;
+	bool metered_out; /* since the last joint_move() */
 };
 
 struct joint *
@@ -174,6 +177,39 @@ joint_end_cancels(struct joint *j)
 }
 
 void
+joint_set_meters(struct joint *j, struct meter *out, struct meter *in)
+{
+	j->meter_out = out;
+	j->meter_in = in;
+}
+
+bool
+joint_is_metered_out(const struct joint *j)
+{
+	return j->metered_out;
+}
+
+static size_t
+allowed(struct joint *j, struct meter *m, size_t want)
+{
+	size_t n;
+
+	if (m == NULL || m->rate == 0)
+		return want;
+	n = meter_allow(m, want, clock_now_ns());
+	if (n == 0)
+		j->metered_out = true;
+	return n;
+}
+
+static void
+charge(struct meter *m, size_t len)
+{
+	if (m != NULL)
+		meter_take(m, len);
+}
+
+void
 joint_open(struct joint *j)
 {
 	j->open = true;
@@ -277,7 +313,7 @@ static int
 read_open(struct joint *j)
 {
 	static const struct timeval now;
-	size_t turn = 0;
+	size_t turn = 0, want;
 	ssize_t n;
 
 	while (j->readable && !j->local_eof) {
@@ -288,11 +324,15 @@ read_open(struct joint *j)
 			event_add(j->again, &now);
 			break;
 		}
-		n = read_through(j, JOINT_TURN_BYTES - turn);
+		want = allowed(j, j->meter_out, JOINT_TURN_BYTES - turn);
+		if (want == 0)
+			break;
+		n = read_through(j, want);
 		if (n < 0)
 			return -1;
 		if (n == 0)
 			break;
+		charge(j->meter_out, (size_t)n);
 		turn += (size_t)n;
 	}
 	j->sent += turn;
@@ -331,14 +371,22 @@ move_in(struct joint *j)
 	if (!j->open)
 		return 0;
 	while (j->writable && evbuffer_get_length(j->waiting) > 0) {
-		int n = evbuffer_write(j->waiting, j->fd);
+		size_t len = evbuffer_get_length(j->waiting);
+		size_t may = allowed(j, j->meter_in, len);
+		int n;
 
-		if (n > 0)
+		if (may == 0)
+			break;
+		n = may == len ? evbuffer_write(j->waiting, j->fd)
+			       : evbuffer_write_atmost(j->waiting, j->fd, (ev_ssize_t)may);
+		if (n > 0) {
+			charge(j->meter_in, (size_t)n);
 			left(j, (size_t)n);
-		else if (n < 0 && errno == EAGAIN)
+		} else if (n < 0 && errno == EAGAIN) {
 			j->writable = false;
-		else
+		} else {
 			return -1;
+		}
 	}
 	if (j->remote_fin && !j->shut && evbuffer_get_length(j->waiting) == 0) {
 		shutdown(j->fd, SHUT_WR);
@@ -352,6 +400,7 @@ joint_move(struct joint *j)
 {
 	if (j->fd < 0)
 		return JOINT_GOES_ON;
+	j->metered_out = false;
 	/* The kernel tells of a failure once; whoever asks later must hear it too. */
 	if (j->error == 0 && (move_in(j) != 0 || move_out(j) != 0))
 		j->error = errno;

@@ -9,6 +9,7 @@
 #include <event2/event.h>
 
 #include "quic/quic.h"
+#include "tunnel/meter.h"
 
 /*
  * A local TCP connection joined to a QUIC stream: bytes, ends of file and back-pressure
@@ -47,6 +48,12 @@ void joint_set_stream(struct joint *j, struct quic_stream *qs);
 /* Until joint_open() the local program has no reason to end: an end of file is not
  * passed on, and joint_hung_up() tells of it. */
 void joint_end_cancels(struct joint *j);
+
+/* Move no more than the meters allow, once it is open: ${out} from the local program,
+ * ${in} to it. They must outlive the joint. */
+void joint_set_meters(struct joint *j, struct meter *out, struct meter *in);
+/* A meter has stopped it: joint_move() when there may be more. */
+bool joint_is_metered_out(const struct joint *j);
 
 /* Both programs are there. */
 void joint_open(struct joint *j);

@@ -145,6 +145,15 @@ on_conn_opened(void *arg, struct conn *c, struct quic_stream *s)
 }
 
 static void
+on_conn_datagram(void *arg, struct conn *c, const uint8_t *data, size_t len)
+{
+	struct link *l = arg;
+
+	if (c == l->current && l->cb.datagram != NULL)
+		l->cb.datagram(l->arg, data, len);
+}
+
+static void
 on_conn_migrated(void *arg, struct conn *c, uint32_t path, bool ok)
 {
 	struct link *l = arg;
@@ -174,6 +183,7 @@ static const struct conn_callbacks conn_callbacks = {
     .established = on_conn_established,
     .ended = on_conn_ended,
     .opened = on_conn_opened,
+    .datagram = on_conn_datagram,
     .migrated = on_conn_migrated,
     .late = on_conn_late,
 };
@@ -812,6 +822,18 @@ struct quic_stream *
 link_open_stream(struct link *l, struct link_owner *owner)
 {
 	return link_is_up(l) ? quic_stream_open(conn_quic(l->current), owner) : NULL;
+}
+
+int
+link_send_datagram(struct link *l, const struct iovec *part, int n)
+{
+	int r;
+
+	if (!link_is_up(l))
+		return -1;
+	r = quic_datagram_send(conn_quic(l->current), part, n);
+	link_flush_soon(l);
+	return r;
 }
 
 void

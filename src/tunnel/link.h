@@ -51,6 +51,8 @@ struct link_callbacks {
 	void (*down)(void *arg, const char *why);
 	/* The peer opened a stream; the owner for it, or NULL to refuse it. */
 	struct link_owner *(*opened)(void *arg, struct quic_stream *s);
+	/* A datagram of the peer's (RFC 9221). May be NULL. */
+	void (*datagram)(void *arg, const uint8_t *data, size_t len);
 	/* The peer says that another process runs with our identity, and refuses us:
 	 * link_info.refused. */
 	void (*refused)(void *arg);
@@ -87,6 +89,8 @@ enum link_taken link_take_offer(struct link *l, const uint8_t *sealed, size_t le
 bool link_is_up(const struct link *l);
 /* NULL when the link is down or the peer allows no more streams now. */
 struct quic_stream *link_open_stream(struct link *l, struct link_owner *owner);
+/* As quic_datagram_send(). */
+int link_send_datagram(struct link *l, const struct iovec *part, int n);
 /* Send what streams have written, before the event loop waits again. */
 void link_flush_soon(struct link *l);
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,7 +26,11 @@ struct listener {
 	struct event *resume;
 	int fd;
 	char what[96];
-	char text[ADDR_TEXT_BYTES];
+	char text[ENDPOINT_TEXT_BYTES];
+	struct endpoint at;
+	dev_t dev; /* of a UNIX socket, */
+	ino_t ino; /* to remove ours only */
+	const struct owner_users *users;
 	struct log_gate gate;
 	uint64_t said_ns; /* that accepting pauses */
 	listener_accepted *accepted;
@@ -52,7 +58,7 @@ admit(struct listener *l, int fd)
 	struct err err;
 	int on = 1;
 
-	if (owner_check_client(fd, &err) != 0) {
+	if (!l->at.everyone && owner_check_client(fd, l->users, &err) != 0) {
 		snprintf(why, sizeof why, "refused a local connection: %s", err.text);
 		warn(l, why);
 		/* A reset, whether it has sent anything or not: the program must see an
@@ -61,7 +67,8 @@ admit(struct listener *l, int fd)
 		close(fd);
 		return;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (l->at.path[0] == '\0')
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	l->accepted(l->arg, fd);
 }
 
@@ -134,7 +141,7 @@ on_resume(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-bind_socket(const union addr *at, const char *what, struct err *err)
+bind_tcp(const union addr *at, const char *what, struct err *err)
 {
 	char text[ADDR_TEXT_BYTES];
 	int on = 1;
@@ -146,6 +153,8 @@ bind_socket(const union addr *at, const char *what, struct err *err)
 		return err_sys(err, "%s: cannot listen %s", text, what);
 	/* Connections of an earlier run in TIME_WAIT must not keep us from starting. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (at->sa.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
 	if (bind(fd, &at->sa, addr_len(at)) != 0 || listen(fd, BACKLOG) != 0) {
 		if (errno == EADDRINUSE)
 			err_set(err,
@@ -162,9 +171,70 @@ bind_socket(const union addr *at, const char *what, struct err *err)
 	return fd;
 }
 
+/* Whether nobody answers at ${sa} any more. */
+static bool
+is_abandoned(const struct sockaddr_un *sa)
+{
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(sa->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (const struct sockaddr *)sa, sizeof *sa) != 0 &&
+		  errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+static int
+bind_unix(struct listener *l, const char *what, struct err *err)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	/* Others are turned away by who they are, not by the file's mode, which not
+	 * every system heeds. */
+	mode_t before = umask(l->users != NULL && l->users->n > 0 ? 0111 : 0177);
+	struct stat st;
+	int fd, rc;
+
+	memcpy(sa.sun_path, l->at.path, strlen(l->at.path) + 1);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&sa, sizeof sa);
+	if (fd >= 0 && rc != 0 && errno == EADDRINUSE) {
+		if (is_abandoned(&sa) && unlink(sa.sun_path) == 0)
+			rc = bind(fd, (struct sockaddr *)&sa, sizeof sa);
+		else
+			errno = EADDRINUSE;
+	}
+	umask(before);
+	if (rc != 0 || listen(fd, BACKLOG) != 0 || lstat(sa.sun_path, &st) != 0) {
+		err_sys(err, "%s: cannot listen %s", l->text, what);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return fd;
+}
+
+static void
+remove_unix(const struct listener *l)
+{
+	struct stat st;
+
+	if (l->at.path[0] != '\0' && lstat(l->at.path, &st) == 0 && st.st_dev == l->dev &&
+	    st.st_ino == l->ino)
+		unlink(l->at.path);
+}
+
 struct listener *
-listener_new(struct event_base *base, const union addr *at, const char *what,
-	     listener_accepted *accepted, void *arg, struct err *err)
+listener_new(struct event_base *base, const struct endpoint *at, const char *what,
+	     const struct owner_users *users, listener_accepted *accepted, void *arg,
+	     struct err *err)
 {
 	struct listener *l = calloc(1, sizeof *l);
 
@@ -173,10 +243,13 @@ listener_new(struct event_base *base, const union addr *at, const char *what,
 		return NULL;
 	}
 	snprintf(l->what, sizeof l->what, "%s", what);
-	addr_format(at, l->text);
+	endpoint_format(at, l->text);
+	l->at = *at;
+	l->users = users;
 	l->accepted = accepted;
 	l->arg = arg;
-	l->fd = bind_socket(at, what, err);
+	l->fd = at->path[0] != '\0' ? bind_unix(l, what, err)
+				    : bind_tcp(&at->addr, what, err);
 	if (l->fd < 0)
 		goto err1;
 	l->readable = event_new(base, l->fd, EV_READ | EV_PERSIST, on_readable, l);
@@ -192,6 +265,7 @@ err2:
 		event_free(l->readable);
 	if (l->resume != NULL)
 		event_free(l->resume);
+	remove_unix(l);
 	close(l->fd);
 err1:
 	free(l);
@@ -201,6 +275,10 @@ err1:
 void
 listener_start(struct listener *l)
 {
+	if (l->at.everyone)
+		log_warn("listen=%s is for everyone, as the configuration says: whoever "
+			 "reaches it acts as this party",
+			 l->text);
 	event_add(l->readable, NULL);
 }
 
@@ -211,6 +289,7 @@ listener_free(struct listener *l)
 		return;
 	event_free(l->readable);
 	event_free(l->resume);
+	remove_unix(l);
 	close(l->fd);
 	free(l);
 }

@@ -6,9 +6,6 @@
 
 /* The side of a stream whose local program dialled: see stream.h for its states. */
 
-/* What a request for a port names; the peer's proxy looks at its own loopback. */
-#define LOOPBACK "127.0.0.1"
-
 static const struct link_stream_ops opener_ops;
 
 static struct stream *
@@ -46,25 +43,54 @@ stream_open_mpyc(struct peer *p, int fd)
 	return s;
 }
 
+/* The party did not come, or not answer, in time. */
+static void
+on_limit(evutil_socket_t fd, short what, void *arg)
+{
+	struct stream *s = arg;
+	bool waits = s->state == STATE_WAITING;
+
+	(void)fd;
+	(void)what;
+	log_info("peer=%s a connection is given up: %s", peer_name(s->peer),
+		 waits ? "the party is not connected" : "it does not answer");
+	s->socks_reply = waits ? REPLY_HOST_UNREACHABLE : REPLY_TIMED_OUT;
+	s->why = waits ? "the party is not connected" : "timed out";
+	stream_abort(s, QUIC_CODE_CANCELLED);
+}
+
+static int
+set_caller(struct stream *s, const struct stream_caller *caller)
+{
+	static const struct timeval limit = {.tv_sec = STREAM_WAIT_S};
+
+	s->socks = caller->socks;
+	/* A SOCKS5 client has nothing to say before the reply. For other programs,
+	 * half-closing early is legitimate. */
+	if (caller->socks)
+		joint_end_cancels(s->joint);
+	s->limit = evtimer_new(peer_config(s->peer)->base, on_limit, s);
+	return s->limit != NULL ? event_add(s->limit, &limit) : -1;
+}
+
 struct stream *
-stream_open_port(struct peer *p, int fd, uint16_t port, bool socks)
+stream_open_port(struct peer *p, int fd, const struct target *t,
+		 const struct stream_caller *caller)
 {
 	struct stream *s = open_stream(p, fd);
 
 	if (s == NULL)
 		return NULL;
-	s->port = port;
-	s->socks = socks;
+	s->target = *t;
 	s->state = STATE_WAITING;
 	joint_reset_if_killed(s->joint);
-	/* A SOCKS5 client has nothing to say before the reply. For other programs,
-	 * half-closing early is legitimate. */
-	if (socks)
-		joint_end_cancels(s->joint);
-	if (peer_add(p, s) != 0) {
+	if ((caller != NULL && set_caller(s, caller) != 0) || peer_add(p, s) != 0 ||
+	    peer_admit_port(p, s) != 0) {
 		stream_abort(s, QUIC_CODE_LIMIT);
 		return NULL;
 	}
+	if (caller != NULL)
+		s->caller = *caller;
 	peer_wait(p, s);
 	return s;
 }
@@ -91,10 +117,8 @@ opener_request(struct stream *s)
 	struct quic_stream *qs;
 	size_t len;
 
-	if (!s->mpyc) {
-		memcpy(req.host, LOOPBACK, sizeof LOOPBACK);
-		req.port = s->port;
-	}
+	if (!s->mpyc)
+		header_request_for(&req, &s->target, false);
 	len = header_encode_request(&req, head);
 	qs = link_open_stream(peer_link(s->peer), &s->owner);
 	if (qs == NULL)
@@ -133,6 +157,7 @@ static void
 log_refusal(struct stream *s, int reply)
 {
 	const char *name = peer_name(s->peer);
+	char text[TARGET_TEXT_BYTES];
 
 	if (!peer_may_log(s->peer))
 		return;
@@ -142,8 +167,8 @@ log_refusal(struct stream *s, int reply)
 	else if (s->mpyc)
 		log_error("peer=%s refused the MPyC connection: its log says why", name);
 	else
-		log_info("peer=%s port=%u a connection is refused: %s", name, s->port,
-			 header_reply_text(reply));
+		log_info("peer=%s target=%s a connection is refused: %s", name,
+			 target_format(&s->target, text), header_reply_text(reply));
 }
 
 /* The far side has answered. -1 when ${s} is gone. */
@@ -158,6 +183,7 @@ on_reply(struct stream *s)
 		return 0;
 	}
 	log_refusal(s, reply);
+	s->why = header_reply_text(reply);
 	if (reply >= 0)
 		s->socks_reply = (enum header_reply)reply;
 	stream_abort(s, QUIC_CODE_REFUSED);

@@ -8,11 +8,19 @@
 #include "base/log.h"
 #include "rendezvous/contact.h"
 #include "tunnel/peer.h"
+#include "tunnel/flow.h"
+#include "tunnel/joint.h"
 #include "tunnel/run_peer.h"
 #include "tunnel/stream.h"
 
 /* When the peer allows no further streams now, ask again after this long. */
 #define CREDIT_RETRY_MS 50
+
+/* How often those go on that were stopped by a rate. */
+#define REFILL_MS 10
+
+/* How often streams are looked at that may have been idle for too long. */
+#define IDLE_LOOK_S 1
 
 enum direction { OPENED, ACCEPTED };
 
@@ -38,6 +46,11 @@ struct peer {
 	struct stream_list fed;          /* have data for their local programs */
 	struct event *feed;              /* only ever activated, for them */
 	size_t n_streams[2];
+	struct flow_list flows;
+	size_t n_flows[2];
+	struct meter meter[2]; /* of streams other than MPyC's */
+	struct event *refill;
+	struct event *idle; /* while there is a limit */
 	uint64_t bytes_sent, bytes_received;
 	struct log_gate gate;
 };
@@ -182,6 +195,100 @@ peer_admit_mpyc(struct peer *p)
 	return -1;
 }
 
+int
+peer_admit_port(struct peer *p, const struct stream *s)
+{
+	uint64_t max = local_limit(p->cfg.local, LIMIT_STREAMS, p->cfg.peer);
+	struct stream_links *links;
+	uint64_t n = 0;
+
+	if (max == 0)
+		return 0;
+	TAILQ_FOREACH (links, &p->all, all)
+		n += direction(links->stream) == direction(s) &&
+		     !stream_is_mpyc(links->stream);
+	if (n <= max)
+		return 0;
+	refusal(p, "local.ini's max-streams is reached");
+	return -1;
+}
+
+/* --- limits --- */
+
+void
+peer_meter(struct peer *p, struct joint *j)
+{
+	joint_set_meters(j, &p->meter[OPENED], &p->meter[ACCEPTED]);
+}
+
+void
+peer_refill_soon(struct peer *p)
+{
+	static const struct timeval tv = {.tv_usec = REFILL_MS * 1000};
+
+	if (!event_pending(p->refill, EV_TIMEOUT, NULL))
+		event_add(p->refill, &tv);
+}
+
+static void
+on_refill(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+	struct stream_links *links = TAILQ_FIRST(&p->all), *next, *last;
+
+	(void)fd;
+	(void)what;
+	/* Each goes behind the others, so that none takes all there is every time. */
+	last = TAILQ_LAST(&p->all, stream_list);
+	for (bool end = links == NULL; !end; links = next) {
+		end = links == last;
+		next = TAILQ_NEXT(links, all);
+		if (!stream_is_metered(links->stream))
+			continue;
+		TAILQ_REMOVE(&p->all, links, all);
+		TAILQ_INSERT_TAIL(&p->all, links, all);
+		stream_resume(links->stream);
+	}
+}
+
+static void
+on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+	uint64_t now = clock_now_ns();
+	uint64_t limit = local_limit(p->cfg.local, LIMIT_IDLE, p->cfg.peer) * NS_PER_S;
+	struct stream_links *links = TAILQ_FIRST(&p->all), *next;
+
+	(void)fd;
+	(void)what;
+	for (; links != NULL && limit > 0 && now > limit; links = next) {
+		next = TAILQ_NEXT(links, all);
+		if (stream_is_mpyc(links->stream) ||
+		    !stream_is_quiet(links->stream, now - limit))
+			continue;
+		log_info("peer=%s a stream is ended: nothing has moved for %u s "
+			 "(max-idle)",
+			 p->name, (unsigned)(limit / NS_PER_S));
+		stream_kill(links->stream);
+	}
+}
+
+static void
+apply_limits(struct peer *p)
+{
+	static const struct timeval every = {.tv_sec = IDLE_LOOK_S};
+	uint64_t rate = local_limit(p->cfg.local, LIMIT_RATE, p->cfg.peer);
+
+	meter_set(&p->meter[OPENED], rate, clock_now_ns());
+	meter_set(&p->meter[ACCEPTED], rate, clock_now_ns());
+	if (local_limit(p->cfg.local, LIMIT_IDLE, p->cfg.peer) > 0)
+		event_add(p->idle, &every);
+	else
+		event_del(p->idle);
+}
+
+/* --- queues of those that wait --- */
+
 void
 peer_wait(struct peer *p, struct stream *s)
 {
@@ -248,6 +355,31 @@ peer_remove(struct peer *p, struct stream *s)
 		p->live_mpyc = NULL;
 		advance_soon(p);
 	}
+}
+
+int
+peer_add_flow(struct peer *p, bool opener)
+{
+	enum direction d = opener ? OPENED : ACCEPTED;
+
+	if (p->closing || p->n_flows[d] >= FLOWS_MAX) {
+		refusal(p, "there are too many of UDP");
+		return -1;
+	}
+	p->n_flows[d]++;
+	return 0;
+}
+
+void
+peer_remove_flow(struct peer *p, bool opener)
+{
+	p->n_flows[opener ? OPENED : ACCEPTED]--;
+}
+
+struct flow_list *
+peer_flows(struct peer *p)
+{
+	return &p->flows;
 }
 
 void
@@ -344,11 +476,43 @@ on_refused(void *arg)
 	p->cb.refused(p->arg);
 }
 
+/* RFC 9000, 16; -1 when there is none. */
+static int
+take_varint(const uint8_t **data, size_t *len, uint64_t *out)
+{
+	size_t n = *len > 0 ? (size_t)1 << (**data >> 6) : 1;
+
+	if (*len < n)
+		return -1;
+	*out = **data & 0x3f;
+	for (size_t i = 1; i < n; i++)
+		*out = *out << 8 | (*data)[i];
+	*data += n;
+	*len -= n;
+	return 0;
+}
+
+static void
+on_datagram(void *arg, const uint8_t *data, size_t len)
+{
+	struct peer *p = arg;
+	struct flow *f;
+	uint64_t id;
+
+	if (take_varint(&data, &len, &id) != 0)
+		return;
+	/* The stream's request may still be under way. */
+	f = flow_find(&p->flows, id);
+	if (f != NULL)
+		flow_datagram(f, data, len);
+}
+
 static const struct link_callbacks link_callbacks = {
     .send = on_send,
     .up = on_up,
     .down = on_down,
     .opened = on_opened,
+    .datagram = on_datagram,
     .refused = on_refused,
 };
 
@@ -360,10 +524,11 @@ peer_open_mpyc(struct peer *p, int fd)
 	stream_open_mpyc(p, fd);
 }
 
-void
-peer_open_port(struct peer *p, int fd, uint16_t port, bool socks)
+struct stream *
+peer_open_port(struct peer *p, int fd, const struct target *t,
+	       const struct stream_caller *caller)
 {
-	stream_open_port(p, fd, port, socks);
+	return stream_open_port(p, fd, t, caller);
 }
 
 /* --- life --- */
@@ -375,6 +540,10 @@ free_events(struct peer *p)
 		event_free(p->advance);
 	if (p->feed != NULL)
 		event_free(p->feed);
+	if (p->refill != NULL)
+		event_free(p->refill);
+	if (p->idle != NULL)
+		event_free(p->idle);
 }
 
 struct peer *
@@ -398,9 +567,13 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 	TAILQ_INIT(&p->waiting_ports);
 	TAILQ_INIT(&p->waiting_mpyc);
 	TAILQ_INIT(&p->fed);
+	TAILQ_INIT(&p->flows);
 	p->advance = evtimer_new(cfg->base, on_advance, p);
 	p->feed = evtimer_new(cfg->base, on_feed, p);
-	if (p->advance == NULL || p->feed == NULL) {
+	p->refill = evtimer_new(cfg->base, on_refill, p);
+	p->idle = event_new(cfg->base, -1, EV_PERSIST, on_idle, p);
+	if (p->advance == NULL || p->feed == NULL || p->refill == NULL ||
+	    p->idle == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
@@ -417,6 +590,7 @@ peer_new(const struct link_config *cfg, const struct peer_callbacks *cb, void *a
 	p->link = link_new(&p->cfg, &link_callbacks, p, err);
 	if (p->link == NULL)
 		goto err1;
+	apply_limits(p);
 	return p;
 
 err1:
@@ -452,6 +626,8 @@ peer_update(struct peer *p, size_t self, size_t index, const struct party *party
 	p->cfg.self = self;
 	p->cfg.peer = index;
 	end_forbidden(p);
+	flows_end_forbidden(&p->flows);
+	apply_limits(p);
 	link_set_roster(p->link, p->cfg.session->roster_digest);
 }
 
@@ -459,6 +635,7 @@ void
 peer_stop_accepting(struct peer *p)
 {
 	p->closing = true;
+	flows_end(&p->flows);
 }
 
 bool
@@ -488,6 +665,7 @@ peer_free(struct peer *p)
 	p->closing = true;
 	while ((links = TAILQ_FIRST(&p->all)) != NULL)
 		stream_kill(links->stream);
+	flows_end(&p->flows);
 	run_peer_free(p->run);
 	link_free(p->link);
 	free_events(p);

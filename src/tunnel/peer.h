@@ -13,8 +13,10 @@
 
 /* One other party: the link to it, and its streams. */
 struct peer;
+struct joint;
 struct run_peer;
 struct stream;
+struct stream_caller;
 
 /* Streams of one party, of each direction; one more is refused. */
 #define PEER_STREAMS_MAX QUIC_STREAMS_MAX
@@ -50,9 +52,10 @@ void peer_status(const struct peer *p, struct peer_status *out);
 
 /* A local program's connection for the peer's MPyC program. Takes ${fd} over. */
 void peer_open_mpyc(struct peer *p, int fd);
-/* A local program's connection to a port that the peer exposes; with ${socks} it waits
- * for a SOCKS5 reply. Takes ${fd} over. */
-void peer_open_port(struct peer *p, int fd, uint16_t port, bool socks);
+/* A local program's connection to what the peer exposes; ${caller} may be NULL (stream.h).
+ * Takes ${fd} over. NULL when there are too many. */
+struct stream *peer_open_port(struct peer *p, int fd, const struct target *t,
+			      const struct stream_caller *caller);
 
 /* Whether programs are connected by an MPyC stream now, and how often they have been. */
 bool peer_mpyc_is_live(const struct peer *p);
@@ -68,6 +71,13 @@ int peer_add(struct peer *p, struct stream *s);
 /* Whether one more MPyC stream, which has been added, may be held; -1 when there are
  * too many (logged). */
 int peer_admit_mpyc(struct peer *p);
+/* Whether local.ini allows one more stream for something else, which has been added; -1
+ * when not (logged). */
+int peer_admit_port(struct peer *p, const struct stream *s);
+/* Let ${j} move as much as local.ini allows to the party. */
+void peer_meter(struct peer *p, struct joint *j);
+/* A stream was stopped by that: stream_resume() it when it may go on. */
+void peer_refill_soon(struct peer *p);
 /* ${s} wants stream_proceed() as soon as it may; not from within this call. */
 void peer_wait(struct peer *p, struct stream *s);
 /* ${s} has got data: stream_move() follows, when all datagrams that wait have been read
@@ -77,6 +87,11 @@ void peer_feed(struct peer *p, struct stream *s);
 void peer_mpyc_went_live(struct peer *p);
 /* ${s} is about to be freed. */
 void peer_remove(struct peer *p, struct stream *s);
+/* One more flow (flow.h), of either side; -1 when there are too many. */
+struct flow_list;
+int peer_add_flow(struct peer *p, bool opener);
+void peer_remove_flow(struct peer *p, bool opener);
+struct flow_list *peer_flows(struct peer *p);
 /* Bytes of streams' data that moved. */
 void peer_count(struct peer *p, size_t sent, size_t received);
 

@@ -21,21 +21,23 @@ struct ports;
 
 enum port_kind {
 	PORT_MPYC,    /* to the MPyC program of ${party} */
-	PORT_FORWARD, /* to ${remote} at ${party} */
+	PORT_FORWARD, /* to ${target} at ${party} */
 	PORT_SOCKS,   /* the client says */
 };
 
 struct port {
 	enum port_kind kind;
-	union addr at;
+	struct endpoint at;
 	struct pubkey party;
-	uint16_t remote;
+	struct target target;
 };
 
 /* A local program has connected to ${port}; ${fd} as in listener.h. */
 typedef void ports_accepted(void *arg, const struct port *port, int fd);
 
-struct ports *ports_new(struct event_base *base, ports_accepted *accepted, void *arg);
+/* ${users} as for listener_new(). */
+struct ports *ports_new(struct event_base *base, const struct owner_users *users,
+			ports_accepted *accepted, void *arg);
 /* NULL is ignored. */
 void ports_free(struct ports *p);
 
@@ -52,5 +54,18 @@ int ports_prepare(struct ports *p, const struct port *want, size_t n,
 /* From now on, accept on what was asked for and on nothing else. */
 void ports_commit(struct ports *p);
 void ports_abort(struct ports *p);
+
+/* Forwards that come and go while the proxy runs, at most PORTS_ADDED_MAX. They outlive a
+ * change of the set as long as their party is in ${s} and nothing of the set takes their
+ * place. */
+#define PORTS_ADDED_MAX 64
+int ports_add(struct ports *p, const struct port *port, const struct session *s,
+	      struct err *err);
+/* -1 when there is none, or it is of the configuration. */
+int ports_remove(struct ports *p, const struct endpoint *at, struct err *err);
+
+/* Call ${each} for every forward. */
+void ports_each(struct ports *p,
+		void (*each)(void *arg, const struct port *port, bool added), void *arg);
 
 #endif

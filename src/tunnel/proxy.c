@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +13,9 @@
 #include "rendezvous/contact.h"
 #include "session/cert.h"
 #include "tunnel/doubles.h"
-#include "tunnel/ping.h"
 #include "tunnel/proxy_internal.h"
 #include "tunnel/run.h"
+#include "tunnel/stream.h"
 
 #define ALPN "mpcproxy/1"
 
@@ -267,17 +268,74 @@ watch_network(struct proxy *p)
 
 /* --- local programs --- */
 
+/* bob, bob.mpc, or HOST.bob.mpc for a host that bob can reach; the index of bob, and what
+ * is meant there. -1: nobody. */
 static int
-on_socks_request(void *arg, int fd, const char *host, uint16_t port)
+find_target(const struct proxy *p, const struct header_request *req, struct target *t)
+{
+	static const char suffix[] = ".mpc";
+	char host[HEADER_HOST_MAX + 1];
+	size_t len = strlen(req->host);
+	char *party = host;
+	int index;
+
+	for (size_t i = 0; i <= len; i++)
+		host[i] = (char)tolower((unsigned char)req->host[i]);
+	if (len > 0 && host[len - 1] == '.')
+		host[--len] = '\0';
+	memset(t, 0, sizeof *t);
+	t->port = req->port;
+	if (len > strlen(suffix) && strcmp(host + len - strlen(suffix), suffix) == 0) {
+		host[len - strlen(suffix)] = '\0';
+		party = strrchr(host, '.');
+		if (party != NULL) {
+			*party++ = '\0';
+			snprintf(t->host, sizeof t->host, "%s", host);
+		} else {
+			party = host;
+		}
+	}
+	index = session_find_name(p->session, party);
+	return index >= 0 && p->peers[index] != NULL && req->port != 0 ? index : -1;
+}
+
+static enum header_reply
+on_socks_request(void *arg, int fd, const struct header_request *req)
+{
+	static const struct stream_caller caller = {.socks = true};
+	struct proxy *p = arg;
+	struct target t;
+	int index;
+	char host[96];
+
+	/* That one names the client's own address. */
+	if (req->udp)
+		return associate(p->associations, fd, req);
+	index = find_target(p, req, &t);
+
+	if (index < 0) {
+		if (log_gate_pass(&p->socks_gate, (long long)clock_now_ns(), NULL))
+			log_info("a SOCKS5 client asked for %s, which is no party: refused",
+				 log_clean(host, sizeof host, req->host,
+					   strlen(req->host)));
+		return REPLY_NOT_ALLOWED;
+	}
+	peer_open_port(p->peers[index], fd, &t, &caller);
+	return REPLY_SUCCEEDED;
+}
+
+static struct peer *
+on_datagram_request(void *arg, const struct header_request *req, struct target *t)
 {
 	struct proxy *p = arg;
-	int index = session_find_name(p->session, host);
+	int index = find_target(p, req, t);
 
-	if (index < 0 || p->peers[index] == NULL || port == 0)
-		return -1;
-	peer_open_port(p->peers[index], fd, port, true);
-	return 0;
+	return index < 0 ? NULL : p->peers[index];
 }
+
+static const struct associate_callbacks associate_callbacks = {
+    .find = on_datagram_request,
+};
 
 static const struct socks_callbacks socks_callbacks = {.request = on_socks_request};
 
@@ -310,7 +368,7 @@ on_accepted(void *arg, const struct port *port, int fd)
 	else if (port->kind == PORT_MPYC)
 		peer_open_mpyc(p->peers[index], fd);
 	else
-		peer_open_port(p->peers[index], fd, port->remote, false);
+		peer_open_port(p->peers[index], fd, &port->target, NULL);
 }
 
 int
@@ -386,11 +444,12 @@ proxy_new(struct event_base *base, struct session *s, struct local *l,
 	p->started_ns = clock_now_ns();
 	p->peers = calloc(s->n_parties, sizeof(struct peer *));
 	p->places = calloc(s->n_rendezvous + 1, sizeof *p->places);
-	p->socks = socks_new(base, &socks_callbacks, p);
-	p->ports = ports_new(base, on_accepted, p);
+	p->socks = socks_new(base, l, &socks_callbacks, p);
+	p->associations = associations_new(base, l, &associate_callbacks, p);
+	p->ports = ports_new(base, &l->users, on_accepted, p);
 	p->drain = evtimer_new(base, on_drain, p);
 	if (p->peers == NULL || p->places == NULL || p->socks == NULL ||
-	    p->ports == NULL || p->drain == NULL) {
+	    p->ports == NULL || p->associations == NULL || p->drain == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
@@ -418,6 +477,7 @@ proxy_free(struct proxy *p)
 	network_free(p->network);
 	ports_free(p->ports);
 	socks_free(p->socks);
+	associations_free(p->associations);
 	if (p->runs != NULL)
 		runs_close(p->runs);
 	for (size_t i = 0; p->peers != NULL && i < p->session->n_parties; i++)
@@ -533,19 +593,6 @@ proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_status *o
 	peer_status(p->peers[index], out);
 	out->presence = presence(p, index);
 	return 0;
-}
-
-struct proxy_ping *
-proxy_ping(struct proxy *p, const char *name, proxy_ping_done *done, void *arg,
-	   struct err *err)
-{
-	int index = session_find_name(p->session, name);
-
-	if (index < 0 || p->peers[index] == NULL) {
-		err_set(err, "that is no other party");
-		return NULL;
-	}
-	return ping_start(p->base, peer_link(p->peers[index]), done, arg, err);
 }
 
 struct run *

@@ -94,6 +94,36 @@ int proxy_get_peer_status(const struct proxy *p, size_t index, struct peer_statu
 int proxy_get_place_status(const struct proxy *p, size_t i, struct place_status *out);
 
 /*
+ * Join ${fd}, a connected stream socket, to what ${party} exposes as ${target}. Takes
+ * ${fd} over. ended() is called when it is over: well, or ${why} not; never from within
+ * this call. NULL when that party does not exist or there are too many streams.
+ */
+struct proxy_connection;
+typedef void proxy_connection_ended(void *arg, const char *why);
+struct proxy_connection *proxy_connect(struct proxy *p, const char *party,
+				       const struct target *target, int fd,
+				       proxy_connection_ended *ended, void *arg,
+				       struct err *err);
+/* End it; ended() is not called. */
+void proxy_connection_cancel(struct proxy_connection *c);
+
+/* Forwards. Those that are added here, and not by local.ini, stay until they are removed
+ * or the proxy ends. */
+struct proxy_forward {
+	struct endpoint at;
+	const char *party;
+	struct target target;
+	bool added;
+};
+
+int proxy_add_forward(struct proxy *p, const struct endpoint *at, const char *party,
+		      const struct target *target, struct err *err);
+int proxy_remove_forward(struct proxy *p, const struct endpoint *at, struct err *err);
+void proxy_each_forward(struct proxy *p,
+			void (*each)(void *arg, const struct proxy_forward *f),
+			void *arg);
+
+/*
  * Meeting by hand (block.h). proxy_offer() gathers candidates for every party that is not
  * connected, if that is not done yet, and when all is there puts a block for them into
  * ${*text}, malloc'ed, and for whom it is into ${whom}: 1; 0 while it is gathering, to be

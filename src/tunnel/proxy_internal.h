@@ -1,8 +1,10 @@
 #ifndef MPCPROXY_TUNNEL_PROXY_INTERNAL_H
 #define MPCPROXY_TUNNEL_PROXY_INTERNAL_H
 
+#include "base/log.h"
 #include "rendezvous/contact.h"
 #include "rendezvous/mailbox.h"
+#include "tunnel/associate.h"
 #include "tunnel/peer.h"
 #include "tunnel/place.h"
 #include "tunnel/ports.h"
@@ -30,6 +32,8 @@ struct proxy {
 	struct path_context *path_ctx;
 	struct mailbox *mailbox;
 	struct socks *socks;
+	struct associations *associations;
+	struct log_gate socks_gate;
 	struct ports *ports;
 	struct runs *runs;
 	struct peer **peers;   /* by index; NULL at our own */

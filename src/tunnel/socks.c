@@ -6,16 +6,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "tunnel/header.h"
-#include "tunnel/socks.h"
+#include <openssl/crypto.h>
 
-enum {
-	SOCKS_VERSION = 5,
-	SOCKS_NO_AUTHENTICATION = 0,
-	SOCKS_NO_ACCEPTABLE = 0xff,
-	METHODS_MAX = 2 + 255,
-};
+#include "base/log.h"
+#include "tunnel/dialogue.h"
+#include "tunnel/socks.h"
 
 struct client {
 	TAILQ_ENTRY(client) entry;
@@ -23,13 +18,14 @@ struct client {
 	struct event *readable;
 	struct event *late;
 	int fd;
-	bool greeted;
+	struct dialogue dialogue;
 	size_t len;
-	uint8_t buf[METHODS_MAX + HEADER_REQUEST_MAX];
+	uint8_t buf[DIALOGUE_IN_MAX + HEADER_REQUEST_MAX];
 };
 
 struct socks {
 	struct event_base *base;
+	const struct local *local;
 	struct socks_callbacks cb;
 	void *arg;
 	size_t n;
@@ -44,6 +40,7 @@ release(struct client *c)
 	c->socks->n--;
 	event_free(c->readable);
 	event_free(c->late);
+	OPENSSL_cleanse(c->buf, sizeof c->buf);
 	free(c);
 }
 
@@ -66,73 +63,52 @@ say(int fd, const uint8_t *data, size_t len)
 }
 
 static void
-fail(struct client *c, enum header_reply reply)
+reply(int fd, enum header_reply code)
 {
 	uint8_t head[HEADER_REPLY_BYTES];
 
-	header_encode_reply(reply, head);
-	say(c->fd, head, sizeof head);
-	drop(c);
+	header_encode_reply(code, head);
+	say(fd, head, sizeof head);
 }
 
-/* The method selection (RFC 1928, 3). Returns the bytes it takes, 0 when incomplete, -1
- * when ${c} is gone. */
-static int
-greet(struct client *c)
+/* The request is complete, and ${rest} bytes behind it. */
+static void
+serve(struct client *c, const struct header_request *req, size_t rest)
 {
-	uint8_t answer[2] = {SOCKS_VERSION, SOCKS_NO_ACCEPTABLE};
+	struct socks *s = c->socks;
+	enum header_reply code = REPLY_FAILURE;
+	int fd = c->fd;
 
-	if (c->len >= 1 && c->buf[0] != SOCKS_VERSION) {
-		drop(c);
-		return -1;
+	release(c);
+	/* A client that speaks before our reply breaks the protocol. */
+	if (rest == 0)
+		code = s->cb.request(s->arg, fd, req);
+	if (code != REPLY_SUCCEEDED) {
+		reply(fd, code);
+		close(fd);
 	}
-	if (c->len < 2 || c->len < 2 + (size_t)c->buf[1])
-		return 0;
-	if (memchr(c->buf + 2, SOCKS_NO_AUTHENTICATION, c->buf[1]) == NULL) {
-		say(c->fd, answer, sizeof answer);
-		drop(c);
-		return -1;
-	}
-	answer[1] = SOCKS_NO_AUTHENTICATION;
-	say(c->fd, answer, sizeof answer);
-	c->greeted = true;
-	return 2 + c->buf[1];
 }
 
 static void
 parse(struct client *c)
 {
-	struct socks *s = c->socks;
+	const struct local *l = c->socks->local;
+	uint8_t out[DIALOGUE_OUT_MAX];
 	struct header_request req;
-	int used;
-	int fd = c->fd;
+	size_t used, out_len;
+	enum dialogue_result r = dialogue_take(&c->dialogue, l->socks5_user,
+					       l->socks5_password, c->buf, c->len, &used,
+					       out, &out_len, &req);
 
-	if (!c->greeted) {
-		used = greet(c);
-		if (used <= 0)
-			return;
-		c->len -= (size_t)used;
+	if (out_len > 0)
+		say(c->fd, out, out_len);
+	if (r == DIALOGUE_REQUEST) {
+		serve(c, &req, c->len - used);
+	} else if (r == DIALOGUE_END) {
+		drop(c);
+	} else {
+		c->len -= used;
 		memmove(c->buf, c->buf + used, c->len);
-	}
-	used = header_parse_request(&req, c->buf, c->len);
-	if (used == 0)
-		return;
-	if (used < 0) {
-		fail(c, (enum header_reply) - used);
-		return;
-	}
-	/* A client that speaks before our reply breaks the protocol. */
-	if ((size_t)used != c->len) {
-		fail(c, REPLY_FAILURE);
-		return;
-	}
-	release(c);
-	if (s->cb.request(s->arg, fd, req.host, req.port) != 0) {
-		uint8_t head[HEADER_REPLY_BYTES];
-
-		header_encode_reply(REPLY_HOST_UNREACHABLE, head);
-		say(fd, head, sizeof head);
-		close(fd);
 	}
 }
 
@@ -202,13 +178,15 @@ socks_accept(struct socks *s, int fd)
 }
 
 struct socks *
-socks_new(struct event_base *base, const struct socks_callbacks *cb, void *arg)
+socks_new(struct event_base *base, const struct local *local,
+	  const struct socks_callbacks *cb, void *arg)
 {
 	struct socks *s = calloc(1, sizeof *s);
 
 	if (s == NULL)
 		return NULL;
 	s->base = base;
+	s->local = local;
 	s->cb = *cb;
 	s->arg = arg;
 	TAILQ_INIT(&s->clients);

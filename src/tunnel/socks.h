@@ -6,10 +6,13 @@
 
 #include <event2/event.h>
 
+#include "session/local.h"
+#include "tunnel/header.h"
+
 /*
- * The server's side of SOCKS5 (RFC 1928) towards local programs, up to the request: no
- * authentication (the owner of the client's socket has been checked), CONNECT only, to a
- * party's name and a port.
+ * The server's side of SOCKS5 (RFC 1928) towards local programs, up to the request. The
+ * owner of the client's socket has been checked; where local.ini has a socks5-user, the
+ * client must know the password, too (RFC 1929).
  */
 struct socks;
 
@@ -19,14 +22,15 @@ struct socks;
 #define SOCKS_LIMIT_S 10
 
 struct socks_callbacks {
-	/* The client wants ${port} at party ${host}. The callee owns ${fd} from here on
-	 * and must send the SOCKS5 reply (header.h), or return -1: then the client is
-	 * told that the host is unreachable. */
-	int (*request)(void *arg, int fd, const char *host, uint16_t port);
+	/* The client wants ${req}. Either the callee owns ${fd} from here on and sends
+	 * the reply (header.h), and returns REPLY_SUCCEEDED; or it returns what the
+	 * client is to be told. */
+	enum header_reply (*request)(void *arg, int fd, const struct header_request *req);
 };
 
-struct socks *socks_new(struct event_base *base, const struct socks_callbacks *cb,
-			void *arg);
+/* ${local} must outlive it, and may change. */
+struct socks *socks_new(struct event_base *base, const struct local *local,
+			const struct socks_callbacks *cb, void *arg);
 void socks_free(struct socks *s);
 
 /* A client has connected. Takes ${fd} over. */

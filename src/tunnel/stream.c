@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "tunnel/guard.h"
 #include "tunnel/stream_internal.h"
@@ -21,6 +22,7 @@ stream_new(struct peer *p, const struct link_stream_ops *ops, bool opener)
 	s->peer = p;
 	s->opener = opener;
 	s->socks_reply = REPLY_FAILURE;
+	s->moved_ns = clock_now_ns();
 	s->joint = joint_new(peer_config(p)->base, on_local, s);
 	if (s->joint == NULL) {
 		free(s);
@@ -41,13 +43,21 @@ count(struct stream *s)
 	size_t sent, received;
 
 	joint_count(s->joint, &sent, &received);
+	if (sent + received > 0)
+		s->moved_ns = clock_now_ns();
 	peer_count(s->peer, sent, received);
 }
 
 void
 stream_destroy(struct stream *s)
 {
+	void (*ended)(void *arg, const char *why) = s->caller.ended;
+	void *arg = s->caller.arg;
+	const char *why = s->why;
+
 	count(s);
+	if (s->limit != NULL)
+		event_free(s->limit);
 	if (s->qs != NULL)
 		quic_stream_set_arg(s->qs, NULL);
 	peer_remove(s->peer, s);
@@ -55,6 +65,26 @@ stream_destroy(struct stream *s)
 		dialer_cancel(s->dialer);
 	joint_free(s->joint);
 	free(s);
+	if (ended != NULL)
+		ended(arg, why);
+}
+
+/* What its caller is told when nothing else has been said. */
+static const char *
+why_of(enum quic_code code)
+{
+	switch (code) {
+	case QUIC_CODE_NONE:
+		return "the connection to the party is lost";
+	case QUIC_CODE_CANCELLED:
+		return "it was cancelled";
+	case QUIC_CODE_LIMIT:
+		return "a limit is reached: there are too many streams, or too little memory";
+	case QUIC_CODE_PROTOCOL:
+		return "the other side broke the protocol";
+	default:
+		return "the connection broke";
+	}
 }
 
 /* Make the local connection end in the way that its program understands. */
@@ -83,6 +113,8 @@ stream_abort(struct stream *s, enum quic_code code)
 			  "which MPyC cannot mend: end the program at every party and "
 			  "start it again",
 			  peer_name(s->peer));
+	if (s->why == NULL)
+		s->why = why_of(code);
 	end_local(s);
 	if (qs != NULL) {
 		s->qs = NULL;
@@ -96,7 +128,16 @@ stream_abort(struct stream *s, enum quic_code code)
 void
 stream_kill(struct stream *s)
 {
+	if (s->why == NULL)
+		s->why = "this proxy has ended it";
 	stream_abort(s, QUIC_CODE_ABORTED);
+}
+
+void
+stream_cancel(struct stream *s)
+{
+	s->caller.ended = NULL;
+	stream_abort(s, s->state == STATE_LIVE ? QUIC_CODE_ABORTED : QUIC_CODE_CANCELLED);
 }
 
 void
@@ -154,6 +195,12 @@ void
 stream_go_live(struct stream *s)
 {
 	s->state = STATE_LIVE;
+	if (s->limit != NULL)
+		event_free(s->limit);
+	s->limit = NULL;
+	s->moved_ns = clock_now_ns();
+	if (!s->mpyc)
+		peer_meter(s->peer, s->joint);
 	joint_open(s->joint);
 	if (!s->mpyc)
 		return;
@@ -167,6 +214,8 @@ stream_move(struct stream *s)
 	enum joint_state state = joint_move(s->joint);
 
 	count(s);
+	if (joint_is_metered_out(s->joint))
+		peer_refill_soon(s->peer);
 	if (s->qs != NULL)
 		stream_flush(s);
 	if (state == JOINT_BROKEN) {
@@ -207,6 +256,10 @@ stream_on_reset(void *owner, uint64_t code)
 {
 	struct stream *s = owner;
 
+	if (s->why == NULL && code == QUIC_CODE_ABORTED)
+		s->why = "the connection at the other side broke";
+	else if (s->why == NULL)
+		s->why = "the other side has ended it";
 	if (!s->opener && s->state != STATE_LIVE)
 		log_debug("peer=%s cancelled a stream that was held", peer_name(s->peer));
 	else if (peer_may_log(s->peer))
@@ -246,8 +299,26 @@ stream_is_forbidden(const struct stream *s)
 {
 	const struct link_config *cfg = peer_config(s->peer);
 
-	return !s->opener && !s->mpyc && s->port != 0 &&
-	       !local_exposes(cfg->local, s->port, cfg->peer);
+	return !s->opener && !s->mpyc && s->state >= STATE_DIALLING &&
+	       !local_exposes(cfg->local, &s->target, false, cfg->peer);
+}
+
+bool
+stream_is_quiet(const struct stream *s, uint64_t since_ns)
+{
+	return s->moved_ns < since_ns;
+}
+
+bool
+stream_is_metered(const struct stream *s)
+{
+	return joint_is_metered_out(s->joint);
+}
+
+void
+stream_resume(struct stream *s)
+{
+	stream_move(s);
 }
 
 bool

@@ -30,9 +30,23 @@ struct stream;
  * when memory is short. */
 struct stream *stream_open_mpyc(struct peer *p, int fd);
 
-/* The same for a TCP port that the peer exposes. With ${socks} the local program waits
- * for a SOCKS5 reply first. */
-struct stream *stream_open_port(struct peer *p, int fd, uint16_t port, bool socks);
+/* Whom a stream is opened for. */
+struct stream_caller {
+	bool socks; /* the local program waits for a SOCKS5 reply first */
+	/* It is over: well, or ${why} not. Not from within stream_open_port(). NULL:
+	 * nobody wants to know. Who does, and who waits for a reply, does not wait
+	 * longer than STREAM_WAIT_S for the party, and for its answer. */
+	void (*ended)(void *arg, const char *why);
+	void *arg;
+};
+
+#define STREAM_WAIT_S 30
+
+/* The same for something that the peer exposes. */
+struct stream *stream_open_port(struct peer *p, int fd, const struct target *t,
+				const struct stream_caller *caller);
+/* Its caller wants to hear no more of it, and that it ends. */
+void stream_cancel(struct stream *s);
 
 /* A stream that the peer opened. */
 struct stream *stream_accept(struct peer *p, struct quic_stream *qs);
@@ -45,6 +59,12 @@ bool stream_is_opener(const struct stream *s);
 bool stream_is_held(const struct stream *s);
 /* The peer opened it for something that is not exposed to it (any more). */
 bool stream_is_forbidden(const struct stream *s);
+/* Nothing has moved since ${since_ns}. */
+bool stream_is_quiet(const struct stream *s, uint64_t since_ns);
+/* A meter of the peer's has stopped it. */
+bool stream_is_metered(const struct stream *s);
+/* Move what can be moved. ${s} may be gone after it. */
+void stream_resume(struct stream *s);
 /* It has a QUIC stream. */
 bool stream_is_attached(const struct stream *s);
 /* Nothing is on its way in either direction. */

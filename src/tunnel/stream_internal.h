@@ -33,7 +33,11 @@ struct stream {
 	bool opener, mpyc;
 	bool socks; /* the local program waits for a SOCKS5 reply */
 	enum header_reply socks_reply;
-	uint16_t port;
+	struct stream_caller caller;
+	struct event *limit; /* for the answer, when the caller is impatient */
+	const char *why;     /* of an abnormal end */
+	struct target target;
+	uint64_t moved_ns; /* when bytes did */
 	/* The header (acceptor) or reply (opener), as far as it has come. */
 	uint8_t head[HEADER_REQUEST_MAX];
 	size_t head_len;

@@ -20,12 +20,6 @@
 /* For a status; the proxy answers within microseconds unless it is stopped. */
 #define PATIENCE_NS (10 * NS_PER_S)
 
-struct answer {
-	char line[CLIENT_LINE_MAX];
-	size_t len;
-	int code; /* -1 until it is there */
-};
-
 static int
 check_server(int fd, const struct place *pl, struct err *err)
 {
@@ -104,7 +98,7 @@ send_request(int fd, const struct request *r, struct err *err)
 
 /* ${a->line} without its newline. */
 static int
-take_line(struct answer *a, struct err *err)
+take_line(struct client_answer *a, struct err *err)
 {
 	uint64_t code;
 
@@ -129,7 +123,7 @@ take_line(struct answer *a, struct err *err)
 }
 
 static int
-take(struct answer *a, const char *data, size_t len, struct err *err)
+take(struct client_answer *a, const char *data, size_t len, struct err *err)
 {
 	for (size_t i = 0; i < len && a->code < 0; i++) {
 		if (data[i] == '\n') {
@@ -147,6 +141,21 @@ take(struct answer *a, const char *data, size_t len, struct err *err)
 		}
 	}
 	return 0;
+}
+
+int
+client_read(int fd, struct client_answer *a, struct err *err)
+{
+	char data[4096];
+	ssize_t n = recv(fd, data, sizeof data, 0);
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		return err_set(err, "the proxy has ended before it answered");
+	if (take(a, data, (size_t)n, err) != 0)
+		return -1;
+	return a->code >= 0;
 }
 
 /* 1 when ${fd} can be read, 0 when the deadline has passed. */
@@ -178,27 +187,18 @@ wait_readable(int fd, uint64_t deadline_ns, struct err *err)
 int
 client_ask(int fd, const struct request *r, uint64_t deadline_ns, struct err *err)
 {
-	struct answer a = {.len = 0, .code = -1};
-	char data[4096];
+	struct client_answer a = {.len = 0, .code = -1};
 
 	if (send_request(fd, r, err) != 0)
 		return CLIENT_ASK_FAILED;
 	while (a.code < 0) {
 		int ready = wait_readable(fd, deadline_ns, err);
-		ssize_t n;
 
 		if (ready < 0)
 			return CLIENT_ASK_FAILED;
 		if (ready == 0)
 			return CLIENT_ASK_LATE;
-		n = recv(fd, data, sizeof data, 0);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			err_set(err, "the proxy has ended before it answered");
-			return CLIENT_ASK_FAILED;
-		}
-		if (take(&a, data, (size_t)n, err) != 0)
+		if (client_read(fd, &a, err) < 0)
 			return CLIENT_ASK_FAILED;
 	}
 	return a.code;

@@ -24,6 +24,17 @@ enum client_found {
 enum client_found client_connect(const struct session *s, size_t index, int *fd,
 				 struct err *err);
 
+/* An answer on its way. */
+struct client_answer {
+	char line[CLIENT_LINE_MAX];
+	size_t len;
+	int code; /* -1 until it is there */
+};
+
+/* Read what is there of it and copy whole lines to stdout and stderr: 1 when it is
+ * complete, 0 when it is not, -1 when it makes no sense or never will be. */
+int client_read(int fd, struct client_answer *a, struct err *err);
+
 /* What client_ask() returns besides the answer's exit code. */
 #define CLIENT_ASK_FAILED (-1) /* ${err} says why */
 #define CLIENT_ASK_LATE   (-2) /* ${deadline_ns} has passed */

@@ -17,7 +17,8 @@
  */
 struct control;
 
-#define CONTROL_CLIENTS_MAX 16
+/* Those of `connect` stay as long as their connection. */
+#define CONTROL_CLIENTS_MAX 256
 
 /*
  * Take the place of party ${index} of ${s}, which must outlive the control. A socket

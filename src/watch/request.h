@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 #include "rendezvous/envelope.h"
+#include "session/endpoint.h"
 #include "session/session.h"
+#include "session/target.h"
 
 /*
  * What a client asks of a running proxy on the control socket: one line. The answer is
@@ -12,7 +14,11 @@
  * exit code; nothing follows.
  *
  *   status text | status json | flags | wait | missing | ping PARTY COUNT | reload |
- *   offer | accept SEALED
+ *   offer | accept SEALED |
+ *   connect PARTY TARGET | forwards | forward PARTY TARGET ENDPOINT | unforward ENDPOINT
+ *
+ * With `connect` comes a socket (fdpass.h), which is joined to the target; the answer is
+ * given when that is over.
  *
  * SEALED is base64url of what a block has for this party. After `run` the connection
  * speaks run_line.h instead.
@@ -24,8 +30,12 @@ enum request_verb {
 	REQUEST_WAIT,    /* answered when every party is connected */
 	REQUEST_MISSING, /* the same, but answered now */
 	REQUEST_PING,
-	REQUEST_RELOAD, /* read the configuration again */
-	REQUEST_RUN,    /* a program together with the other parties */
+	REQUEST_RELOAD,    /* read the configuration again */
+	REQUEST_CONNECT,   /* join a socket to what a party exposes */
+	REQUEST_FORWARDS,  /* list them */
+	REQUEST_FORWARD,   /* add one */
+	REQUEST_UNFORWARD, /* remove one that was added */
+	REQUEST_RUN,       /* a program together with the other parties */
 	REQUEST_OFFER,
 	REQUEST_ACCEPT,
 };
@@ -35,8 +45,10 @@ enum request_verb {
 
 struct request {
 	enum request_verb verb;
-	char party[SESSION_NAME_MAX + 1]; /* ping */
+	char party[SESSION_NAME_MAX + 1]; /* ping, connect, forward */
 	unsigned count;                   /* ping */
+	struct target target;             /* connect, forward */
+	struct endpoint at;               /* forward, unforward */
 	uint8_t sealed[ENVELOPE_SEALED_MAX]; /* accept */
 	size_t sealed_len;
 };

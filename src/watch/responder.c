@@ -1,10 +1,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <errno.h>
+#include <unistd.h>
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#include "watch/fdpass.h"
 #include "watch/flags.h"
 #include "watch/pinger.h"
 #include "watch/request.h"
@@ -21,6 +24,7 @@ enum state {
 	PINGS,
 	RUNS,
 	OFFERS, /* candidates are being gathered */
+	JOINS, /* until its socket's stream is over */
 	ENDS, /* all is answered; hung up when it has been sent */
 };
 
@@ -32,10 +36,15 @@ struct responder {
 	responder_gone *gone;
 	void *arg;
 	struct bufferevent *bev;
+	struct event *readable; /* while it reads: descriptors come along */
 	struct event *deadline; /* of the request */
+	char line[REQUEST_LINE_MAX];
+	size_t len;
+	int passed; /* with the request; -1: nothing */
 	struct pinger *pinger;
 	struct runner *runner;
 	int fd; /* the runner's, then; else the bufferevent's */
+	struct proxy_connection *connection;
 	enum state state;
 	bool overflow;
 };
@@ -250,11 +259,78 @@ start_run(struct responder *r)
 }
 
 static void
+on_connection_ended(void *arg, const char *why)
+{
+	struct responder *r = arg;
+
+	r->connection = NULL;
+	if (why != NULL)
+		say(r, '2', why, strlen(why));
+	finish(r, why != NULL ? 1 : 0);
+}
+
+static void
+start_connection(struct responder *r, const struct request *q)
+{
+	int fd = r->passed;
+	struct err err;
+
+	r->passed = -1;
+	if (fd < 0) {
+		refuse(r, "no socket came with the request");
+		return;
+	}
+	r->connection = proxy_connect(r->proxy, q->party, &q->target, fd,
+				      on_connection_ended, r, &err);
+	if (r->connection == NULL)
+		refuse(r, err.text);
+	else
+		r->state = JOINS;
+}
+
+static void
+say_forward(void *arg, const struct proxy_forward *f)
+{
+	char at[ENDPOINT_TEXT_BYTES], target[TARGET_TEXT_BYTES];
+	char line[ENDPOINT_TEXT_BYTES + TARGET_TEXT_BYTES + SESSION_NAME_MAX + 32];
+	int n = snprintf(line, sizeof line, "%s to %s:%s%s", endpoint_format(&f->at, at),
+			 f->party, target_format(&f->target, target),
+			 f->added ? "" : " (local.ini)");
+
+	say(arg, '1', line, (size_t)n);
+}
+
+static void
+change_forwards(struct responder *r, const struct request *q)
+{
+	struct err err;
+	int rc = q->verb == REQUEST_FORWARD
+		     ? proxy_add_forward(r->proxy, &q->at, q->party, &q->target, &err)
+		     : proxy_remove_forward(r->proxy, &q->at, &err);
+
+	if (rc != 0)
+		refuse(r, err.text);
+	else
+		finish(r, 0);
+}
+
+static void
 serve(struct responder *r, const struct request *q)
 {
 	switch (q->verb) {
 	case REQUEST_RUN:
 		start_run(r);
+		return;
+	case REQUEST_CONNECT:
+		start_connection(r, q);
+		return;
+	case REQUEST_FORWARDS:
+		proxy_each_forward(r->proxy, say_forward, r);
+		finish(r, 0);
+		return;
+	case REQUEST_FORWARD:
+	case REQUEST_UNFORWARD:
+		change_forwards(r, q);
 		return;
 	case REQUEST_PING:
 		start_ping(r, q);
@@ -290,32 +366,56 @@ responder_changed(struct responder *r)
 		finish(r, 0);
 }
 
+/* The request is there. */
 static void
-on_read(struct bufferevent *bev, void *arg)
+take_request(struct responder *r, size_t len)
 {
-	struct responder *r = arg;
-	struct evbuffer *in = bufferevent_get_input(bev);
 	struct request q;
-	size_t len = 0;
-	char *line;
-	int bad;
+	bool bad = r->len > len + 1 || request_parse(&q, r->line, len) != 0;
 
-	if (r->state != READS) {
-		leave(r);
-		return;
-	}
-	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
-	if (line == NULL && evbuffer_get_length(in) < REQUEST_LINE_MAX)
-		return;
-	bad = line == NULL || evbuffer_get_length(in) > 0 ||
-	      request_parse(&q, line, len) != 0;
-	free(line);
+	event_del(r->readable);
 	evtimer_del(r->deadline);
+	bufferevent_enable(r->bev, EV_READ);
 	if (bad)
 		refuse(r, "the running mpcproxy does not know this request: it is of "
 			  "another version");
 	else
 		serve(r, &q);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct responder *r = arg;
+	const char *end;
+	int passed;
+	ssize_t n = fdpass_recv(fd, r->line + r->len, sizeof r->line - r->len, &passed);
+
+	(void)what;
+	if (passed >= 0 && r->passed < 0)
+		r->passed = passed;
+	else if (passed >= 0)
+		close(passed);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		leave(r);
+		return;
+	}
+	r->len += (size_t)n;
+	end = memchr(r->line, '\n', r->len);
+	if (end != NULL)
+		take_request(r, (size_t)(end - r->line));
+	else if (r->len == sizeof r->line)
+		take_request(r, r->len);
+}
+
+/* Nothing is to be said after the request. */
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	(void)bev;
+	leave(arg);
 }
 
 static void
@@ -361,6 +461,7 @@ responder_new(struct event_base *base, struct proxy *proxy, const struct session
 		goto fail0;
 	r->base = base;
 	r->proxy = proxy;
+	r->passed = -1;
 	r->session = s;
 	r->hooks = hooks;
 	r->gone = gone;
@@ -368,15 +469,20 @@ responder_new(struct event_base *base, struct proxy *proxy, const struct session
 	r->fd = fd;
 	if ((r->deadline = evtimer_new(base, on_deadline, r)) == NULL)
 		goto fail1;
-	if ((r->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL)
+	if ((r->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, r)) == NULL)
 		goto fail2;
+	if ((r->bev = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE)) == NULL)
+		goto fail3;
 	evtimer_add(r->deadline, &request_tv);
 	bufferevent_setcb(r->bev, on_read, on_written, on_hang_up, r);
 	bufferevent_setwatermark(r->bev, EV_READ, 0, REQUEST_LINE_MAX);
+	event_add(r->readable, NULL);
 	bufferevent_set_timeouts(r->bev, NULL, &answer_tv);
-	bufferevent_enable(r->bev, EV_READ);
+	bufferevent_disable(r->bev, EV_READ);
 	return r;
 
+fail3:
+	event_free(r->readable);
 fail2:
 	event_free(r->deadline);
 fail1:
@@ -392,6 +498,11 @@ responder_free(struct responder *r)
 		return;
 	pinger_free(r->pinger);
 	runner_free(r->runner);
+	if (r->connection != NULL)
+		proxy_connection_cancel(r->connection);
+	if (r->passed >= 0)
+		close(r->passed);
+	event_free(r->readable);
 	event_free(r->deadline);
 	bufferevent_free(r->bev);
 	free(r);

@@ -25,7 +25,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (l->n_expose > LOCAL_EXPOSE_MAX || l->n_forward > LOCAL_FORWARD_MAX ||
 	    l->base_port == 0 || l->base_port > 65534)
 		abort();
-	if (l->socks5.sa.sa_family != AF_UNSPEC && !addr_is_loopback(&l->socks5))
+	if (l->socks5.addr.sa.sa_family != AF_UNSPEC && !l->socks5.everyone &&
+	    !addr_is_loopback(&l->socks5.addr))
 		abort();
 	local_check_ports(l, &session, 0, &err);
 	local_free(l);

@@ -17,7 +17,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	request_format(&r, line);
 	if (request_parse(&again, line, strlen(line)) != 0 || again.verb != r.verb ||
-	    again.count != r.count || strcmp(again.party, r.party) != 0)
+	    again.count != r.count || strcmp(again.party, r.party) != 0 ||
+	    !target_equal(&again.target, &r.target) ||
+	    !endpoint_equal(&again.at, &r.at) || again.at.everyone != r.at.everyone)
 		abort();
 	return 0;
 }

@@ -334,7 +334,7 @@ three() {
 	connected alice bob carol
 }
 
-# service NAME PORT: an ordinary service, `tool.py serve`
+# service NAME PORT|HOST:PORT|PATH: an ordinary service, `tool.py serve`
 service() {
 	start "$1" "$PYTHON" "$HERE/tool.py" serve "$2"
 	wait_log "$1" '^serving'

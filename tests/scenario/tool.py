@@ -49,8 +49,23 @@ def reset(sock):
     sock.close()
 
 
+def where(text):
+    """A port of 127.0.0.1, HOST:PORT, or the path of a UNIX socket."""
+    if text.startswith("/"):
+        return text
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]") or "127.0.0.1", int(port))
+
+
 def connect(port, timeout):
-    sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    if isinstance(port, int):
+        port = ("127.0.0.1", port)
+    if isinstance(port, str):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(timeout)
+        sock.connect(port)
+        return sock
+    sock = socket.create_connection(port, timeout=timeout)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -173,7 +188,11 @@ async def serve_forever(port):
             say(f"served with {type(exc).__name__}")
             writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", port, backlog=512)
+    if isinstance(port, str):
+        server = await asyncio.start_unix_server(handle, port)
+    else:
+        server = await asyncio.start_server(handle, *port, backlog=512)
+        port = port[1]
     say(f"serving on {port}")
     await server.serve_forever()
 
@@ -183,7 +202,10 @@ def serve(args):
 
 
 async def one_exchange(port, seed, length):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    if isinstance(port, str):
+        reader, writer = await asyncio.open_unix_connection(port)
+    else:
+        reader, writer = await asyncio.open_connection(*port)
     writer.write(f"exchange {seed} {length}\n".encode() + content(seed, length))
     writer.write_eof()
     received = await reader.read(-1)
@@ -564,6 +586,39 @@ def unix_connect(args):
         say("refused: closed")
 
 
+def udp_relay(args):
+    """For programs that send UDP and know no proxy: pass each datagram that comes to a
+    port on through a SOCKS5 server's UDP ASSOCIATE, and its answers back."""
+    control = connect(("127.0.0.1", args.socks), args.timeout)
+    control.sendall(b"\x05\x01\x00")
+    if read_exactly(control, 2) != b"\x05\x00":
+        raise Wrong("no method")
+    control.sendall(b"\x05\x03\x00\x01" + bytes(6))
+    reply = read_exactly(control, 10)
+    if reply[:4] != b"\x05\x00\x00\x01":
+        raise Wrong(f"reply {reply.hex()}")
+    server = (socket.inet_ntoa(reply[4:8]), int.from_bytes(reply[8:], "big"))
+    name = args.host.encode()
+    head = b"\0\0\0\x03" + bytes([len(name)]) + name + args.to.to_bytes(2, "big")
+    local = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    local.bind(("127.0.0.1", args.port))
+    # A client by itself, so that answers go to who asked.
+    clients = {}
+    say("relaying")
+    out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    while True:
+        for sock in select.select([local, out, control], [], [])[0]:
+            if sock is control:
+                raise Wrong("the SOCKS5 server hung up")
+            data, source = sock.recvfrom(CHUNK)
+            if sock is local:
+                clients[data[:2]] = source  # DNS: by the question's number
+                out.sendto(head + data, server)
+            elif data.startswith(head) and source == server:
+                data = data[len(head):]
+                local.sendto(data, clients.get(data[:2], source))
+
+
 def wait_file(args):
     """Until a line of the file matches; only lines after the first SKIP bytes count."""
     import re
@@ -594,22 +649,24 @@ def main():
             sub.add_argument(name, **options)
 
     port = ("port", {"type": int})
+    at = ("port", {"type": where})
     verb(ports)
-    verb(serve, port)
-    verb(call, port, ("behaviour", {}), ("--length", {"type": int, "default": 100000}),
+    verb(serve, at)
+    verb(call, at, ("behaviour", {}), ("--length", {"type": int, "default": 100000}),
          ("--streams", {"type": int, "default": 1}))
     number = ("number", {"type": int})
     verb(crowd, port, number)
     verb(procession, port, number)
     verb(idlers, port, number)
     verb(latency, port, number)
-    verb(flow, port, ("--window", {"type": int, "default": 2**20}),
+    verb(flow, at, ("--window", {"type": int, "default": 2**20}),
          ("--bulk", {"action": "store_true"}))
-    verb(knock, port, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
+    verb(knock, at, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
     verb(catch, port, ("--host", {"default": "127.0.0.1"}))
     verb(babble, port)
     verb(udp_bind, ("host", {}), port)
     verb(udp_sockets, ("pid", {"type": int}))
+    verb(udp_relay, port, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
     verb(unix_connect, ("path", {}))
     verb(wait_file, ("path", {}), ("pattern", {}), ("--skip", {"type": int, "default": 0}))
     args = parser.parse_args()

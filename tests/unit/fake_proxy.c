@@ -252,3 +252,75 @@ proxy_accept(struct proxy *p, const uint8_t *sealed, size_t len,
 	strcpy(summary, "carol: its block is taken");
 	return 0;
 }
+struct proxy_connection {
+	struct proxy *proxy;
+	proxy_connection_ended *ended;
+	void *arg;
+};
+
+struct proxy_connection *
+proxy_connect(struct proxy *p, const char *party, const struct target *target, int fd,
+	      proxy_connection_ended *ended, void *arg, struct err *err)
+{
+	struct proxy_connection *c;
+
+	(void)target;
+	if (session_find_name(&fake_session, party) < 0) {
+		close(fd);
+		err_set(err, "no party %s", party);
+		return NULL;
+	}
+	if ((c = calloc(1, sizeof *c)) == NULL)
+		abort();
+	*c = (struct proxy_connection){p, ended, arg};
+	p->connection = c;
+	p->joined = fd;
+	return c;
+}
+
+void
+proxy_connection_cancel(struct proxy_connection *c)
+{
+	close(c->proxy->joined);
+	c->proxy->connection = NULL;
+	free(c);
+}
+
+void
+fake_proxy_end_connection(struct proxy *p, const char *why)
+{
+	struct proxy_connection *c = p->connection;
+
+	close(p->joined);
+	p->connection = NULL;
+	c->ended(c->arg, why);
+	free(c);
+}
+
+int
+proxy_add_forward(struct proxy *p, const struct endpoint *at, const char *party,
+		  const struct target *target, struct err *err)
+{
+	(void)err;
+	p->forward = (struct proxy_forward){*at, NULL, *target, true};
+	p->forward.party =
+	    parties[session_find_name(&fake_session, party)].name;
+	return 0;
+}
+
+int
+proxy_remove_forward(struct proxy *p, const struct endpoint *at, struct err *err)
+{
+	if (!endpoint_equal(&p->forward.at, at))
+		return err_set(err, "nothing is forwarded from there");
+	p->forward.party = NULL;
+	return 0;
+}
+
+void
+proxy_each_forward(struct proxy *p,
+		   void (*each)(void *arg, const struct proxy_forward *f), void *arg)
+{
+	if (p->forward.party != NULL)
+		each(arg, &p->forward);
+}

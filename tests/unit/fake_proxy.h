@@ -25,6 +25,9 @@ struct proxy {
 	uint8_t code;
 	bool has_gate;
 	bool mpyc; /* connections of MPyC's programs are open */
+	struct proxy_connection *connection; /* at most one */
+	int joined;                          /* its socket */
+	struct proxy_forward forward;        /* the last one added */
 };
 
 /* The session santa of alice, bob (ourselves) and carol. */
@@ -35,6 +38,8 @@ void fake_proxy_init(struct proxy *p, struct event_base *base);
 
 /* To call back what is in ${p->run}. */
 const struct run_callbacks *fake_run_callbacks(struct proxy *p, void **arg);
+/* It is over. */
+void fake_proxy_end_connection(struct proxy *p, const char *why);
 
 void fake_proxy_connect(struct proxy *p, size_t index, bool connected);
 

@@ -440,7 +440,7 @@ test_socks_failures(void **state)
 	int a = socks_request("nobody", service_port);
 
 	(void)state;
-	expect_socks_reply(a, 4);
+	expect_socks_reply(a, 2);
 	program_expect_eof(&rig, a);
 	close(a);
 	a = socks_request("bob", closed_port);

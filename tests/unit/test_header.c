@@ -82,7 +82,7 @@ test_bad_requests_are_refused(void **state)
 	} bad[] = {
 	    {"\x04", 1, -REPLY_FAILURE},
 	    {"\x05\x02", 2, -REPLY_COMMAND_UNKNOWN},
-	    {"\x05\x03", 2, -REPLY_COMMAND_UNKNOWN},
+	    {"\x05\x04", 2, -REPLY_COMMAND_UNKNOWN},
 	    {"\x05\x01\x01", 3, -REPLY_FAILURE},
 	    {"\x05\x01\x00\x02", 4, -REPLY_ADDRESS_UNKNOWN},
 	    {"\x05\x01\x00\x03\x03"

@@ -108,7 +108,7 @@ on_second_copy(void *arg)
 }
 
 static const struct link_callbacks callbacks = {on_send, on_up, on_down, on_opened,
-						on_second_copy};
+						NULL,	 on_second_copy};
 
 static void
 start_end(struct end *e, int index)

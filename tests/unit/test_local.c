@@ -86,7 +86,7 @@ reads_all_there_is(void **state)
 	assert_string_equal(l->identity, "/home/bob/id.pem");
 	assert_int_equal(l->base_port, 20000);
 	assert_string_equal(addr_format(&l->listen, addr), "[::]:7470");
-	assert_string_equal(addr_format(&l->socks5, addr), "127.0.0.1:1080");
+	assert_string_equal(addr_format(&l->socks5.addr, addr), "127.0.0.1:1080");
 	assert_false(l->mpyc_guard);
 	assert_true(l->upnp);
 	assert_false(l->fast_path);
@@ -104,9 +104,96 @@ reads_all_there_is(void **state)
 	assert_int_equal(l->n_expose, 3);
 	assert_int_equal(l->expose[1].line, 11);
 	assert_int_equal(l->n_forward, 1);
-	assert_int_equal(l->forward[0].local_port, 9000);
+	assert_int_equal(addr_port(&l->forward[0].at.addr), 9000);
 	assert_int_equal(l->forward[0].party, 0);
-	assert_int_equal(l->forward[0].port, 22);
+	assert_int_equal(l->forward[0].target.port, 22);
+	local_free(l);
+}
+
+static bool
+exposes(const struct local *l, uint16_t port, size_t party)
+{
+	return local_exposes(l, &(struct target){.port = port}, false, party);
+}
+
+static struct target
+target(const char *text)
+{
+	struct target t;
+	struct err err;
+
+	assert_int_equal(target_parse(&t, text, &err), 0);
+	return t;
+}
+
+static void
+exposes_ranges_hosts_sockets_and_udp(void **state)
+{
+	struct local *l = parse("[local]\nexpose = 8000-8010 for bob\n"
+				"expose = 53/udp for all\n"
+				"expose = unix:/run/db.sock for carol\n"
+				"expose = db.internal:5432 for carol unsafe\n"
+				"expose = [2001:db8:0::1]:80-81 for carol unsafe\n");
+	struct target db = target("DB.internal:5432"), socket = target("unix:/run/db.sock"),
+		      other = target("unix:/run/DB.sock"), v6 = target("[2001:DB8::1]:81"),
+		      dns = target("localhost:53");
+
+	(void)state;
+	assert_true(exposes(l, 8000, 1) && exposes(l, 8005, 1) && exposes(l, 8010, 1));
+	assert_false(exposes(l, 7999, 1) || exposes(l, 8011, 1) || exposes(l, 8005, 2));
+	assert_true(local_exposes(l, &dns, true, 0));
+	assert_false(local_exposes(l, &dns, false, 0));
+	assert_true(local_exposes(l, &socket, false, 2));
+	assert_false(local_exposes(l, &socket, false, 1));
+	assert_false(local_exposes(l, &other, false, 2));
+	assert_true(local_exposes(l, &db, false, 2));
+	assert_false(local_exposes(l, &db, true, 2) || exposes(l, 5432, 2));
+	assert_true(local_exposes(l, &v6, false, 2));
+	local_free(l);
+}
+
+static void
+forwards_have_a_section(void **state)
+{
+	struct local *l = parse("[forward]\n8080 = bob:8888\n"
+				"unix:/run/a.sock = carol:unix:/run/b.sock\n"
+				"127.0.0.1:8081 = carol:[2001:db8::1]:443\n"
+				"0.0.0.0:8082 for everyone = bob:10.0.0.1:80\n"
+				"[local]\nforward = [::1]:8083 to bob:1\n");
+	char text[TARGET_TEXT_BYTES], at[ENDPOINT_TEXT_BYTES];
+
+	(void)state;
+	assert_int_equal(l->n_forward, 5);
+	assert_string_equal(endpoint_format(&l->forward[0].at, at), "127.0.0.1:8080");
+	assert_string_equal(target_format(&l->forward[0].target, text), "8888");
+	assert_string_equal(endpoint_format(&l->forward[1].at, at), "unix:/run/a.sock");
+	assert_int_equal(l->forward[1].party, 2);
+	assert_string_equal(target_format(&l->forward[1].target, text),
+			    "unix:/run/b.sock");
+	assert_string_equal(target_format(&l->forward[2].target, text),
+			    "[2001:db8::1]:443");
+	assert_true(l->forward[3].at.everyone);
+	assert_string_equal(target_format(&l->forward[3].target, text), "10.0.0.1:80");
+	assert_string_equal(endpoint_format(&l->forward[4].at, at), "[::1]:8083");
+	local_free(l);
+}
+
+static void
+limits_are_of_parties(void **state)
+{
+	struct local *l = parse("[local]\nmax-streams = 100 for all\n"
+				"max-streams = 5 for carol\nmax-rate = 10M for bob\n"
+				"max-idle = 2m for bob carol\nlocal-users = root 4242\n");
+
+	(void)state;
+	assert_int_equal(local_limit(l, LIMIT_STREAMS, 0), 100);
+	assert_int_equal(local_limit(l, LIMIT_STREAMS, 2), 5);
+	assert_int_equal(local_limit(l, LIMIT_RATE, 1), 10000000);
+	assert_int_equal(local_limit(l, LIMIT_RATE, 2), 0);
+	assert_int_equal(local_limit(l, LIMIT_IDLE, 2), 120);
+	assert_int_equal(l->users.n, 2);
+	assert_int_equal(l->users.uid[0], 0);
+	assert_int_equal(l->users.uid[1], 4242);
 	local_free(l);
 }
 
@@ -117,14 +204,14 @@ exposes_what_is_listed_only(void **state)
 	    parse("[local]\nexpose = 8888 for carol\nexpose = 80 for all\n");
 
 	(void)state;
-	assert_true(local_exposes(l, 8888, 2));
-	assert_false(local_exposes(l, 8888, 1));
-	assert_true(local_exposes(l, 80, 0));
-	assert_true(local_exposes(l, 80, 2));
-	assert_false(local_exposes(l, 22, 2));
+	assert_true(exposes(l, 8888, 2));
+	assert_false(exposes(l, 8888, 1));
+	assert_true(exposes(l, 80, 0));
+	assert_true(exposes(l, 80, 2));
+	assert_false(exposes(l, 22, 2));
 	local_free(l);
 	l = parse("");
-	assert_false(local_exposes(l, LOCAL_BASE_PORT, 0));
+	assert_false(exposes(l, LOCAL_BASE_PORT, 0));
 	local_free(l);
 }
 
@@ -139,7 +226,7 @@ defaults_are_safe(void **state)
 	assert_true(l->upnp);
 	assert_true(l->fast_path);
 	assert_int_equal(l->listen.sa.sa_family, AF_UNSPEC);
-	assert_int_equal(l->socks5.sa.sa_family, AF_UNSPEC);
+	assert_false(endpoint_is_set(&l->socks5));
 	assert_int_equal(l->n_expose, 0);
 	assert_null(l->identity);
 	assert_null(l->turn_user);
@@ -166,9 +253,10 @@ refuses_the_rest(void **state)
 	    {"listen = 7470", "neither a name nor"},
 	    {"listen = 0.0.0.0", "port is missing"},
 	    {"listen = example.org:7470", "an address and a port"},
-	    {"socks5 = 0.0.0.0:1080", "only an address of loopback"},
-	    {"socks5 = 192.0.2.1:1080", "only an address of loopback"},
-	    {"socks5 = localhost:1080", "an address and a port"},
+	    {"socks5 = 0.0.0.0:1080", "0.0.0.0:1080 for everyone"},
+	    {"socks5 = [2001:db8::1]:1080", "is not loopback"},
+	    {"socks5 = somewhere:1080", "an address and a port"},
+	    {"socks5-user = me", "belong together: add socks5-password"},
 	    {"turn-ca = /nonexistent", "cannot read /nonexistent"},
 	    {"proxy = proxy:3128", "expected http://"},
 	    {"proxy = https://proxy", "without TLS"},
@@ -176,12 +264,20 @@ refuses_the_rest(void **state)
 	    {"expose = 8888", "PORT for PARTY"},
 	    {"expose = 8888 for", "PORT for PARTY"},
 	    {"expose = 8888 to carol", "PORT for PARTY"},
-	    {"expose = 0 for carol", "PORT for PARTY"},
+	    {"expose = 0 for carol", "expected PORT, HOST:PORT"},
+	    {"expose = 10.0.0.1:80 for carol", "another machine"},
+	    {"expose = 9-8 for carol", "the range 9-8 is empty"},
+	    {"expose = 9- for carol", "LOW-HIGH"},
+	    {"expose = unix:x for carol", "an absolute path"},
+	    {"local-users = nobody-is-called-this", "no user `nobody"},
+	    {"max-streams = 0 for carol", "NUMBER for PARTY"},
+	    {"max-rate = 10X for carol", "BYTES for PARTY"},
+	    {"max-idle = 30m", "TIME for PARTY"},
 	    {"expose = 8888 for dave", "no party `dave`"},
 	    {"expose = 8888 for carol dave", "no party `dave`"},
-	    {"forward = 9000 to carol", "PORT to PARTY:PORT"},
-	    {"forward = 9000 to carol:0", "PORT to PARTY:PORT"},
-	    {"forward = 9000 to carol:1 x", "PORT to PARTY:PORT"},
+	    {"forward = 9000 to carol", "PARTY:PORT"},
+	    {"forward = 9000 to carol:0", "expected PORT, HOST:PORT"},
+	    {"forward = 9000 to carol:1 x", "expected PORT, HOST:PORT"},
 	    {"forward = 9000 for carol:1", "PORT to PARTY:PORT"},
 	    {"forward = 9000 to dave:1", "no party `dave`"},
 	    {"outage-limit = 30", "with its unit"},
@@ -202,7 +298,7 @@ refuses_the_rest(void **state)
 	}
 	assert_refused("[session]\n", "f:1:", "session.ini");
 	assert_refused("[party alice]\n", "f:1:", "session.ini");
-	assert_refused("[lokal]\n", "f:1:", "only [local]");
+	assert_refused("[lokal]\n", "f:1:", "there are [local] and [forward]");
 	assert_refused("[local]\n[local]\n", "f:2:", "second time");
 	assert_refused("upnp = yes\n", "f:1:", "before the first [section]");
 	assert_refused("[local]\n\nupnp = maybe\n", "f:3: upnp:", "yes or no");
@@ -423,7 +519,7 @@ sample_is_valid(void **state)
 		p += 3;
 		shown++;
 	}
-	assert_int_equal(shown, 17);
+	assert_int_equal(shown, 29);
 	l = parse(text);
 	assert_int_equal(local_check_ports(l, &session, 1, &err), 0);
 	/* Those that show a default show the right one. */
@@ -441,6 +537,9 @@ main(void)
 	    cmocka_unit_test(reads_all_there_is),
     cmocka_unit_test(a_login_is_for_one_broker),
 	    cmocka_unit_test(exposes_what_is_listed_only),
+	    cmocka_unit_test(exposes_ranges_hosts_sockets_and_udp),
+	    cmocka_unit_test(forwards_have_a_section),
+	    cmocka_unit_test(limits_are_of_parties),
 	    cmocka_unit_test(defaults_are_safe),
 	    cmocka_unit_test(refuses_the_rest),
 	    cmocka_unit_test(times_have_units),

@@ -54,13 +54,13 @@ check_own(const char *host)
 	assert_int_equal(owner_check_server(client, &err), 0);
 	server = accept(lfd, NULL, NULL);
 	assert_int_equal(owner_check_server(client, &err), 0);
-	assert_int_equal(owner_check_client(server, &err), 0);
+	assert_int_equal(owner_check_client(server, NULL, &err), 0);
 	/* Accepted connections outlive their listener. */
 	close(lfd);
 	assert_int_equal(owner_check_server(client, &err), 0);
 	/* A client that has gone cannot be told from anybody else. */
 	close(client);
-	assert_int_equal(owner_check_client(server, &err), -1);
+	assert_int_equal(owner_check_client(server, NULL, &err), -1);
 	close(server);
 }
 
@@ -131,7 +131,7 @@ test_a_strangers_client_is_refused(void **state)
 		_exit(0);
 	}
 	server = accept(lfd, NULL, NULL);
-	assert_int_equal(owner_check_client(server, &err), -1);
+	assert_int_equal(owner_check_client(server, NULL, &err), -1);
 	assert_non_null(strstr(err.text, "54321"));
 	close(server);
 	assert_int_equal(waitpid(pid, &status, 0), pid);

@@ -1,0 +1,25 @@
+#ifndef MPCPROXY_TUNNEL_METER_H
+#define MPCPROXY_TUNNEL_METER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A token bucket: so many bytes each second, and a tenth of that, at least
+ * METER_BURST_MIN, at once. All zero: no limit. */
+struct meter {
+	uint64_t rate; /* bytes each second; 0: no limit */
+	uint64_t left; /* tokens */
+	uint64_t filled_ns;
+};
+
+#define METER_BURST_MIN (16 * 1024)
+
+/* Limit to ${rate}, from ${now_ns} on; what is left stays as far as it fits. */
+void meter_set(struct meter *m, uint64_t rate, uint64_t now_ns);
+
+/* How many of ${want} bytes may move now. */
+size_t meter_allow(struct meter *m, size_t want, uint64_t now_ns);
+/* ${len} of them have moved. */
+void meter_take(struct meter *m, size_t len);
+
+#endif
