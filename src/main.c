@@ -16,6 +16,11 @@ static const struct verb {
 	const char *help;
 } verbs[] = {
     {"run", cmd_run, "run a program with all parties, or only this party's proxy"},
+    {"invite", cmd_invite, "make a session, or add to one, and print how to join it"},
+    {"join", cmd_join, "join a session with a ticket, and run its proxy"},
+    {"revoke", cmd_revoke, "take a party out of a session that you host"},
+    {"leave", cmd_leave, "remove a session's files"},
+    {"sessions", cmd_sessions, "list the sessions made by invitation"},
     {"keygen", cmd_keygen, "make this party's identity"},
     {"id", cmd_id, "print an identity's public key"},
     {"check", cmd_check, "say what is wrong with the configuration"},

@@ -5,15 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
+#include <openssl/crypto.h>
 #include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/log.h"
 #include "config.h"
+#include "hosting.h"
 #include "serve.h"
 #include "tunnel/proxy.h"
 #include "verbs.h"
@@ -43,6 +46,9 @@ struct serve {
 	bool all_connected;
 	bool draining;
 	bool has_terminal; /* which ends it by hanging up */
+	struct hosting *hosting; /* of our newest ticket; NULL: it is not good any more */
+	struct session *news;    /* a newer roster, to be applied outside of callbacks */
+	struct event *apply;
 	int rc;
 };
 
@@ -85,7 +91,28 @@ on_drained(void *arg)
 	event_base_loopbreak(r->base);
 }
 
-static const struct proxy_callbacks callbacks = {on_changed, on_fatal, on_drained};
+/* A newer roster of our session, signed by its host. Connections may go by it, so that it
+ * waits until nothing of the proxy's is on the stack. */
+static void
+on_roster(void *arg, struct session *s)
+{
+	struct serve *r = arg;
+
+	if (r->news != NULL && r->news->version >= s->version) {
+		session_free(s);
+		return;
+	}
+	session_free(r->news);
+	r->news = s;
+	event_active(r->apply, EV_TIMEOUT, 0);
+}
+
+static const struct proxy_callbacks callbacks = {
+    .changed = on_changed,
+    .fatal = on_fatal,
+    .drained = on_drained,
+    .roster = on_roster,
+};
 
 static void
 on_signal(evutil_socket_t sig, short what, void *arg)
@@ -105,28 +132,89 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 	proxy_drain(r->proxy, DRAIN_NS);
 }
 
+/* Late joiners of our own invitation: tell them so, and give parties that were
+ * interrupted the session's file again. */
+static void
+host_ticket(struct serve *r)
+{
+	const char *text = r->setup->state.ticket;
+	const struct hosting_callbacks cb = {NULL, NULL};
+	uint64_t now_s = (uint64_t)time(NULL);
+	struct ticket ticket;
+	struct err err;
+	struct hosting_config cfg = {
+	    .host =
+		{
+		    .self = r->setup->identity,
+		    .base = r->setup->session,
+		},
+	    .ticket = &ticket,
+	    .local = r->setup->local,
+	    .listen = &r->setup->local->listen,
+	};
+
+	hosting_free(r->hosting);
+	r->hosting = NULL;
+	if (text == NULL || ticket_parse(&ticket, text, &err) != 0 ||
+	    ticket.expires_s <= now_s ||
+	    !pubkey_equal(&r->setup->session->host, identity_pubkey(r->setup->identity)))
+		return;
+	cfg.host.expires_ns = clock_now_ns() + (ticket.expires_s - now_s) * NS_PER_S;
+	r->hosting = hosting_new(r->base, &cfg, &cb, r, &err);
+	if (r->hosting == NULL)
+		log_warn("the ticket is not served any more: %s", err.text);
+	OPENSSL_cleanse(&ticket, sizeof ticket);
+}
+
+/* Let the proxy go on with ${fresh}, which is used up. */
+static int
+apply(struct serve *r, struct setup *fresh, char summary[ERR_TEXT_BYTES], struct err *err)
+{
+	struct store_state state;
+	int rc;
+
+	if (!pubkey_equal(identity_pubkey(fresh->identity),
+			  identity_pubkey(r->setup->identity))) {
+		err_set(err, "the identity has changed: start mpcproxy again");
+		setup_free(fresh);
+		return -1;
+	}
+	/* It points into what is about to change. */
+	hosting_free(r->hosting);
+	r->hosting = NULL;
+	rc = proxy_reload(r->proxy, fresh->session, fresh->local, summary, err);
+	fresh->session = NULL;
+	fresh->local = NULL;
+	if (rc == 0) {
+		r->setup->index = fresh->index;
+		state = r->setup->state;
+		r->setup->state = fresh->state;
+		fresh->state = state;
+	}
+	setup_free(fresh);
+	host_ticket(r);
+	return rc;
+}
+
 static int
 reload(void *arg, char summary[ERR_TEXT_BYTES], struct err *err)
 {
 	struct serve *r = arg;
+	const struct session *now = r->setup->session;
 	struct setup fresh;
-	int rc;
 
 	if (setup_load(&fresh, &r->setup->options, err) != 0)
 		goto fail;
-	if (!pubkey_equal(identity_pubkey(fresh.identity),
-			  identity_pubkey(r->setup->identity))) {
-		err_set(err, "the identity has changed: start mpcproxy again");
+	if (now->version > fresh.session->version) {
+		err_set(err,
+			"version %llu of the session runs, and its file has %llu: what "
+			"its host has changed cannot be taken back",
+			(unsigned long long)now->version,
+			(unsigned long long)fresh.session->version);
 		setup_free(&fresh);
 		goto fail;
 	}
-	rc = proxy_reload(r->proxy, fresh.session, fresh.local, summary, err);
-	fresh.session = NULL;
-	fresh.local = NULL;
-	if (rc == 0)
-		r->setup->index = fresh.index;
-	setup_free(&fresh);
-	if (rc != 0)
+	if (apply(r, &fresh, summary, err) != 0)
 		goto fail;
 	log_info("reloaded: %s", summary);
 	return 0;
@@ -134,6 +222,48 @@ reload(void *arg, char summary[ERR_TEXT_BYTES], struct err *err)
 fail:
 	log_error("cannot reload, nothing has changed: %s", err->text);
 	return -1;
+}
+
+/* What the host has decided holds, whatever this party's own files say: who cannot follow
+ * ends, rather than go on with somebody who was revoked. */
+static void
+on_apply(evutil_socket_t fd, short what, void *arg)
+{
+	struct serve *r = arg;
+	struct session *s = r->news;
+	char summary[ERR_TEXT_BYTES];
+	unsigned long long version;
+	struct setup fresh;
+	struct err err;
+
+	(void)fd;
+	(void)what;
+	r->news = NULL;
+	if (s == NULL || r->draining || s->version <= r->setup->session->version) {
+		session_free(s);
+		return;
+	}
+	version = s->version;
+	if (store_save(s, r->setup->path, &err) != 0)
+		log_error("version %llu of the session cannot be kept: %s", version,
+			  err.text);
+	if (session_find_key(s, identity_pubkey(r->setup->identity)) < 0) {
+		log_error("session=%s the host has taken this party out of the session",
+			  s->name);
+		session_free(s);
+		on_fatal(r, "");
+		return;
+	}
+	if (setup_load_with(&fresh, &r->setup->options, s, &err) != 0 ||
+	    apply(r, &fresh, summary, &err) != 0) {
+		log_error("version %llu of the session, which its host has signed, cannot "
+			  "be applied; ending: %s",
+			  version, err.text);
+		on_fatal(r, "");
+		return;
+	}
+	log_info("session=%s version=%llu from its host: %s", r->setup->session->name,
+		 version, summary);
 }
 
 /* Our controlling terminal is there. */
@@ -244,6 +374,9 @@ start(struct serve *r, struct err *err)
 		return -1;
 	if (add_signals(r, err) != 0)
 		return -1;
+	if ((r->apply = evtimer_new(r->base, on_apply, r)) == NULL)
+		return err_set(err, "out of memory");
+	host_ticket(r);
 	control_on_reload(r->control, reload, r);
 	control_start(r->control, r->proxy);
 	return 0;
@@ -254,6 +387,10 @@ stop(struct serve *r)
 {
 	for (size_t i = 0; i < r->n_signals; i++)
 		event_free(r->signals[i]);
+	hosting_free(r->hosting);
+	if (r->apply != NULL)
+		event_free(r->apply);
+	session_free(r->news);
 	control_free(r->control);
 	if (r->proxy != NULL)
 		proxy_free(r->proxy);

@@ -26,8 +26,42 @@ load_identity(const char *given, struct err *err)
 	return id;
 }
 
+/* What is remembered of a session that was made by invitation. What the command line says
+ * goes first, and a mailbox of local.ini's. */
+static int
+apply_state(struct setup *setup, const struct setup_options *o, struct err *err)
+{
+	const struct store_state *state = &setup->state;
+
+	if (o->base_port == NULL && state->base_port != 0)
+		setup->local->base_port = state->base_port;
+	if (setup->local->listen.sa.sa_family == AF_UNSPEC)
+		setup->local->listen = state->listen;
+	if (setup->local->base_port + setup->session->n_parties - 1 > UINT16_MAX)
+		return err_set(err, "base-port %u is too high for %zu parties: give "
+				    "another with -b",
+			       setup->local->base_port, setup->session->n_parties);
+	return 0;
+}
+
+static const char *
+identity_given(const struct setup *setup, const struct setup_options *o)
+{
+	if (o->identity != NULL)
+		return o->identity;
+	return setup->state.identity != NULL ? setup->state.identity
+					     : setup->local->identity;
+}
+
 int
 setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
+{
+	return setup_load_with(setup, o, NULL, err);
+}
+
+int
+setup_load_with(struct setup *setup, const struct setup_options *o, struct session *s,
+		struct err *err)
 {
 	struct err why;
 	int index;
@@ -36,11 +70,23 @@ setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
 		log_set_level(LOG_LEVEL_DEBUG);
 	memset(setup, 0, sizeof *setup);
 	setup->options = *o;
-	setup->session = session_load(o->session, err);
+	setup->session = s;
+	setup->path = store_resolve(o->session);
+	if (setup->path == NULL) {
+		err_set(err, "out of memory");
+		goto fail;
+	}
 	if (setup->session == NULL)
+		setup->session = session_load(setup->path, err);
+	if (setup->session == NULL)
+		goto fail;
+	if (setup->session->version != 0 &&
+	    store_state_load(&setup->state, setup->path, err) != 0)
 		goto fail;
 	setup->local = local_load(o->local, setup->session, err);
 	if (setup->local == NULL)
+		goto fail;
+	if (apply_state(setup, o, err) != 0)
 		goto fail;
 	if (o->base_port != NULL &&
 	    local_set_base_port(setup->local, o->base_port, setup->session->n_parties,
@@ -49,8 +95,7 @@ setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
 		goto fail;
 	}
 	setup->identity =
-	    load_identity(o->identity != NULL ? o->identity : setup->local->identity,
-			  err);
+	    load_identity(identity_given(setup, o), err);
 	if (setup->identity == NULL)
 		goto fail;
 	index = session_own_index(setup->session, setup->identity, err);
@@ -74,5 +119,7 @@ setup_free(struct setup *setup)
 	session_free(setup->session);
 	local_free(setup->local);
 	identity_free(setup->identity);
+	store_state_free(&setup->state);
+	free(setup->path);
 	memset(setup, 0, sizeof *setup);
 }

@@ -8,6 +8,7 @@
 #include "session/identity.h"
 #include "session/local.h"
 #include "session/session.h"
+#include "session/store.h"
 
 /* All configuration of one party, read and checked as a run needs it. */
 struct setup {
@@ -15,6 +16,8 @@ struct setup {
 	struct local *local;
 	struct identity *identity;
 	size_t index; /* our own in session->parties */
+	struct store_state state; /* of a session that was made by invitation */
+	char *path;               /* of its file */
 	struct setup_options options; /* what it was loaded with, to load it again */
 };
 
@@ -26,6 +29,11 @@ struct setup {
  */
 int setup_load(struct setup *setup, const struct setup_options *o, struct err *err);
 void setup_free(struct setup *setup);
+
+/* The same with ${s}, which is taken over whatever becomes of it, in place of what the
+ * session's file says. */
+int setup_load_with(struct setup *setup, const struct setup_options *o, struct session *s,
+		    struct err *err);
 
 /* Where the identity is: ${given}, or the default file when that is NULL. malloc'ed. */
 char *setup_identity_path(const char *given, struct err *err);

@@ -24,6 +24,11 @@ enum {
 };
 
 int cmd_run(int argc, char **argv);
+int cmd_invite(int argc, char **argv);
+int cmd_join(int argc, char **argv);
+int cmd_revoke(int argc, char **argv);
+int cmd_leave(int argc, char **argv);
+int cmd_sessions(int argc, char **argv);
 int cmd_keygen(int argc, char **argv);
 int cmd_id(int argc, char **argv);
 int cmd_check(int argc, char **argv);

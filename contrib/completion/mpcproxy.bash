@@ -25,10 +25,19 @@ _mpcproxy_program() {
 	fi
 }
 
+# Sessions that were made by invitation.
+_mpcproxy_sessions() {
+	local file
+	for file in "${XDG_CONFIG_HOME:-$HOME/.config}"/mpcproxy/sessions/*.ini; do
+		[[ -r $file ]] && file=${file##*/} && printf '%s\n' "${file%.ini}"
+	done
+}
+
 _mpcproxy() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local verbs='run keygen id check netcheck flags wait status ping connect forward reload offer accept rendezvous'
+	local verbs='run invite join revoke leave sessions keygen id check netcheck flags wait status ping connect forward reload offer accept rendezvous'
 	local setup='-c --config --local -i --identity -b --base-port -v --verbose'
+	local adhoc='-i --identity --local -b --base-port -v --verbose'
 	local common='-h --help --version'
 	local verb=run options word i
 
@@ -56,7 +65,7 @@ _mpcproxy() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	-b | --base-port | -t | --timeout | -n | --count | -l | --listen)
+	--parties | --add | --rendezvous | --address | --stun | --turn | --expires | --as | -b | --base-port | -t | --timeout | -n | --count | -l | --listen)
 		return
 		;;
 	esac
@@ -68,6 +77,10 @@ _mpcproxy() {
 	netcheck | status) options="$setup --json $common" ;;
 	forward) options="$setup -r --remove $common" ;;
 	ping) options="$setup -n --count $common" ;;
+	invite) options="--parties --add --rendezvous --address -l --listen --stun --turn --expires --qr -y --yes --as $adhoc $common" ;;
+	join) options="--as $adhoc $common" ;;
+	revoke) options="-i --identity --local $common" ;;
+	leave | sessions) options=$common ;;
 	rendezvous) options="-l --listen -i --identity -v --verbose $common" ;;
 	id) options="--did $common" ;;
 	keygen) options=$common ;;
@@ -77,6 +90,8 @@ _mpcproxy() {
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	elif ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur")
+	elif [[ $verb == invite || $verb == revoke || $verb == leave ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_mpcproxy_sessions)" -- "$cur")
 	elif [[ $verb == ping ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_mpcproxy_parties)" -- "$cur")
 	elif [[ $verb == id || $verb == keygen ]]; then

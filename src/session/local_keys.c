@@ -284,6 +284,16 @@ add_max_idle(struct local_keys *p, const char *value, struct err *err)
 	return local_add_limit(p, LIMIT_IDLE, value, err);
 }
 
+/* Of use before there is a session: see defaults.h. */
+static int
+set_invite(struct local_keys *p, const char *value, struct err *err)
+{
+	(void)p;
+	(void)value;
+	(void)err;
+	return 0;
+}
+
 static const struct key {
 	const char *name;
 	int (*set)(struct local_keys *p, const char *value, struct err *err);
@@ -312,6 +322,9 @@ static const struct key {
     {"mqtt-login", add_login, true},
     {"mqtt-ca", set_mqtt_ca, false},
     {"proxy", set_proxy, false},
+    {"invite-rendezvous", set_invite, false},
+    {"invite-stun", set_invite, false},
+    {"invite-turn", set_invite, false},
 };
 
 bool

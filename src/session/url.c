@@ -358,3 +358,28 @@ url_format_public(const struct url *url, char *out, unsigned long size)
 {
 	return format(url, false, out, size);
 }
+
+void
+url_of_own_mailbox(struct url *url, const struct pubkey *self, const union addr *listen)
+{
+	char text[ADDR_TEXT_BYTES];
+	union addr at = *listen;
+	size_t len;
+
+	if (url->scheme != URL_TLS || listen->sa.sa_family == AF_UNSPEC ||
+	    !pubkey_equal(&url->key, self))
+		return;
+	if (at.sa.sa_family == AF_INET && at.in.sin_addr.s_addr == htonl(INADDR_ANY))
+		at.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else if (at.sa.sa_family == AF_INET6 &&
+		 IN6_IS_ADDR_UNSPECIFIED(&at.in6.sin6_addr))
+		at.in6.sin6_addr = in6addr_loopback;
+	addr_format(&at, text);
+	*strrchr(text, ':') = '\0';
+	len = strlen(text);
+	if (text[0] == '[')
+		snprintf(url->host, sizeof url->host, "%.*s", (int)len - 2, text + 1);
+	else
+		snprintf(url->host, sizeof url->host, "%s", text);
+	url->port = addr_port(listen);
+}

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "session/pubkey.h"
 
@@ -52,6 +53,11 @@ char *url_format(const struct url *url, char *out, unsigned long size);
 
 /* For logs and status: without key and pin. */
 char *url_format_public(const struct url *url, char *out, unsigned long size);
+
+/* When ${url} names the mailbox that ${self} serves at ${listen} (AF_UNSPEC: none), let
+ * it name that address instead: from inside, the one that others use may lead nowhere. */
+void url_of_own_mailbox(struct url *url, const struct pubkey *self,
+			const union addr *listen);
 
 /* Split "HOST:PORT" or "[IPV6]:PORT"; ${default_port} 0 means that the port must be
  * given. */

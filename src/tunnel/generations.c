@@ -651,6 +651,14 @@ given_up_by_peer(struct generations *g)
 }
 
 static void
+on_roster(void *arg, const uint8_t *data, size_t len)
+{
+	struct generations *g = arg;
+
+	g->cb.roster(g->arg, data, len);
+}
+
+static void
 on_candidates(void *arg, const struct signal_candidates *m)
 {
 	struct generations *g = arg;
@@ -718,6 +726,7 @@ static const struct signaller_callbacks signaller_callbacks = {
     .refused = on_refused,
     .roster_differs = on_roster_differs,
     .roster_agrees = on_roster_agrees,
+    .roster = on_roster,
     .candidates = on_candidates,
     .restart = on_restart,
     .concluded = on_concluded,
@@ -747,6 +756,13 @@ void
 generations_set_roster(struct generations *g, const uint8_t *digest)
 {
 	signaller_set_roster(g->signaller, digest);
+	signaller_tell_roster(g->signaller, g->cfg.session);
+}
+
+void
+generations_tell_roster(struct generations *g)
+{
+	signaller_tell_roster(g->signaller, g->cfg.session);
 }
 
 void

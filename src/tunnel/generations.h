@@ -27,6 +27,8 @@ struct generations_callbacks {
 	void (*refused)(void *arg);
 	void (*roster_differs)(void *arg);
 	void (*roster_agrees)(void *arg);
+	/* The peer's signed roster, not verified. */
+	void (*roster)(void *arg, const uint8_t *data, size_t len);
 	/* A pair works: ${a} may be tried. Once for each attempt. */
 	void (*ready)(void *arg, struct attempt *a);
 	/* ${a} works no more, or never did. */
@@ -49,6 +51,8 @@ void generations_free(struct generations *g);
 void generations_set_online(struct generations *g, bool online);
 /* session.ini has changed. */
 void generations_set_roster(struct generations *g, const uint8_t *digest);
+/* Send ours to the peer. */
+void generations_tell_roster(struct generations *g);
 /* The machine's addresses or routes have changed. */
 void generations_network_changed(struct generations *g);
 /* A sealed message that claims to come from this peer. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/roster.h"
 #include "tunnel/generations.h"
 #include "tunnel/link.h"
 #include "tunnel/ping.h"
@@ -57,6 +58,7 @@ struct link {
 	struct event *reap;  /* the same: frees what callbacks have ended */
 	uint64_t since_ns;
 	bool roster_differs;
+	bool dismissed; /* the peer is in the session no more */
 	char last_error[ERR_TEXT_BYTES];
 	char why[WHY_BYTES]; /* there is no path; "" while that is not known */
 };
@@ -653,10 +655,43 @@ on_roster_differs(void *arg)
 {
 	struct link *l = arg;
 
+	l->roster_differs = true;
+	/* The host's newest version finds its way by itself. */
+	if (l->cfg.session->version != 0) {
+		log_info("peer=%s has another version of session.ini than we have",
+			 l->name);
+		generations_tell_roster(l->paths);
+		return;
+	}
 	log_error("peer=%s has a different session.ini: names, keys or their order "
 		  "differ; give every party the same file",
 		  l->name);
-	l->roster_differs = true;
+}
+
+/* What a peer says its roster is: of interest when our host has signed it after ours. */
+static void
+on_roster(void *arg, const uint8_t *data, size_t len)
+{
+	struct link *l = arg;
+	const struct session *now = l->cfg.session;
+	struct session *s;
+	struct err err;
+
+	if (now->version == 0)
+		return;
+	s = roster_unpack(data, len, &now->host, &err);
+	if (s == NULL) {
+		log_warn("peer=%s sent a roster that is not our host's, ignored: %s",
+			 l->name, err.text);
+		return;
+	}
+	if (s->version <= now->version || strcmp(s->name, now->name) != 0) {
+		session_free(s);
+		return;
+	}
+	log_info("peer=%s brings version %llu of the session, signed by its host",
+		 l->name, (unsigned long long)s->version);
+	l->cb.roster(l->arg, s);
 }
 
 static void
@@ -675,6 +710,7 @@ static const struct generations_callbacks generations_callbacks = {
     .refused = on_refused,
     .roster_differs = on_roster_differs,
     .roster_agrees = on_roster_agrees,
+    .roster = on_roster,
     .ready = on_ready,
     .failed = on_failed,
     .datagram = on_datagram,
@@ -763,8 +799,18 @@ link_free(struct link *l)
 	drop_fresh(l);
 	l->current = NULL;
 	/* Streams have been ended by their owners before this. */
-	conn_close(current, QUIC_CODE_SHUTDOWN, "shutting down");
+	if (l->dismissed)
+		conn_close(current, QUIC_CODE_NONE, "not in the session any more");
+	else
+		conn_close(current, QUIC_CODE_SHUTDOWN, "shutting down");
 	link_destroy(l);
+}
+
+void
+link_dismiss(struct link *l)
+{
+	l->dismissed = true;
+	link_set_roster(l, l->cfg.session->roster_digest);
 }
 
 void

@@ -56,6 +56,9 @@ struct link_callbacks {
 	/* The peer says that another process runs with our identity, and refuses us:
 	 * link_info.refused. */
 	void (*refused)(void *arg);
+	/* The peer has a newer roster of the session, signed by its host: ${s} is the
+	 * callee's. */
+	void (*roster)(void *arg, struct session *s);
 };
 
 struct link *link_new(const struct link_config *cfg, const struct link_callbacks *cb,
@@ -67,6 +70,10 @@ void link_free(struct link *l);
 void link_rendezvous(struct link *l, bool online);
 /* session.ini has changed to one with this roster; the connection stays. */
 void link_set_roster(struct link *l, const uint8_t *digest);
+/* The peer is in the session no more: tell it so once, before link_free(). That will then
+ * not end our life in the peer's eyes, or what we tell it would not
+ * count. */
+void link_dismiss(struct link *l);
 /* The machine's addresses or routes have changed. */
 void link_network_changed(struct link *l);
 /* Sealed bytes that name this peer as their sender. */

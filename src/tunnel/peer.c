@@ -420,7 +420,15 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 {
 	struct peer *p = arg;
 
-	p->cb.send(p->arg, p->cfg.peer, sealed, len);
+	p->cb.send(p->arg, &p->party.key, sealed, len);
+}
+
+static void
+on_roster(void *arg, struct session *s)
+{
+	struct peer *p = arg;
+
+	p->cb.roster(p->arg, s);
 }
 
 static void
@@ -514,6 +522,7 @@ static const struct link_callbacks link_callbacks = {
     .opened = on_opened,
     .datagram = on_datagram,
     .refused = on_refused,
+    .roster = on_roster,
 };
 
 /* --- local connections --- */
@@ -629,6 +638,12 @@ peer_update(struct peer *p, size_t self, size_t index, const struct party *party
 	flows_end_forbidden(&p->flows);
 	apply_limits(p);
 	link_set_roster(p->link, p->cfg.session->roster_digest);
+}
+
+void
+peer_dismiss(struct peer *p)
+{
+	link_dismiss(p->link);
 }
 
 void

@@ -24,7 +24,10 @@ struct stream_caller;
 #define PEER_MPYC_HELD_MAX 16
 
 struct peer_callbacks {
-	void (*send)(void *arg, size_t index, const uint8_t *sealed, size_t len);
+	void (*send)(void *arg, const struct pubkey *to, const uint8_t *sealed,
+		     size_t len);
+	/* A newer roster, signed by the session's host; the callee's. */
+	void (*roster)(void *arg, struct session *s);
 	void (*changed)(void *arg); /* connected or not any more */
 	void (*refused)(void *arg); /* link.h */
 };
@@ -40,6 +43,8 @@ void peer_update(struct peer *p, size_t self, size_t index, const struct party *
 void peer_stop_accepting(struct peer *p);
 /* Nothing is on its way in any stream. */
 bool peer_is_idle(const struct peer *p);
+/* The party is in the session no more: let it know, if it can be told at once. */
+void peer_dismiss(struct peer *p);
 void peer_free(struct peer *p);
 
 struct link *peer_link(struct peer *p);

@@ -22,6 +22,7 @@ struct place {
 	struct place_callbacks cb;
 	void *arg;
 	struct rendezvous *rendezvous;
+	struct url target; /* where it is reached from here */
 	char url[URL_PATH_MAX + 8];
 	char why[RENDEZVOUS_WHY_BYTES]; /* of its being offline, as last logged */
 	struct followed *followed;
@@ -150,9 +151,11 @@ place_open(struct event_base *base, const struct session *s, const struct local 
 	place->identity = id;
 	place->cb = *cb;
 	place->arg = arg;
+	place->target = *url;
+	url_of_own_mailbox(&place->target, identity_pubkey(id), &local->listen);
 	url_format_public(url, place->url, sizeof place->url);
 	place->rendezvous =
-	    rendezvous_open(base, url, local, s->name, id, &callbacks, place, err);
+	    rendezvous_open(base, &place->target, local, s->name, id, &callbacks, place, err);
 	if (place->rendezvous == NULL) {
 		free(place);
 		return NULL;

@@ -64,12 +64,12 @@ static const struct place_callbacks place_callbacks = {
 };
 
 static void
-on_send(void *arg, size_t index, const uint8_t *sealed, size_t len)
+on_send(void *arg, const struct pubkey *to, const uint8_t *sealed, size_t len)
 {
 	struct proxy *p = arg;
 
 	for (size_t i = 0; i < p->n_places; i++)
-		place_send(p->places[i], &p->session->parties[index].key, sealed, len);
+		place_send(p->places[i], to, sealed, len);
 }
 
 struct place *
@@ -112,7 +112,19 @@ on_refused(void *arg)
 	doubles_ask(p->doubles);
 }
 
+static void
+on_roster(void *arg, struct session *s)
+{
+	struct proxy *p = arg;
+
+	if (p->cb.roster != NULL)
+		p->cb.roster(p->arg, s);
+	else
+		session_free(s);
+}
+
 static const struct peer_callbacks peer_callbacks = {
+    .roster = on_roster,
     .send = on_send,
     .changed = on_changed,
     .refused = on_refused,
@@ -159,7 +171,7 @@ on_twin_send(void *arg, const uint8_t *sealed, size_t len)
 {
 	struct proxy *p = arg;
 
-	on_send(p, p->self, sealed, len);
+	on_send(p, &p->us.key, sealed, len);
 }
 
 static size_t

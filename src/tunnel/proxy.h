@@ -25,6 +25,9 @@ struct proxy_callbacks {
 	void (*fatal)(void *arg, const char *why);
 	/* After proxy_drain(): nothing is left to send, or the time is up. */
 	void (*drained)(void *arg);
+	/* Another party has sent a newer roster of our session, signed by its host; ${s}
+	 * is the callee's. For proxy_reload(), but not from within. May be NULL. */
+	void (*roster)(void *arg, struct session *s);
 };
 
 /*

@@ -288,6 +288,8 @@ commit_peers(struct reload *r, bool was_online)
 				 "its connections are closed",
 				 peer_name(old[i]));
 		}
+		if (session_find_key(s, &r->old->parties[i].key) < 0)
+			peer_dismiss(old[i]);
 		peer_free(old[i]);
 	}
 	for (size_t i = 0; i < s->n_parties; i++) {

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/roster.h"
 #include "tunnel/signaller.h"
 
 struct signaller {
@@ -113,7 +114,9 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 		if (signal_decode_generation(&generation, body, len) == 0)
 			s->cb.search(s->arg, generation);
 		break;
-	case SIGNAL_ROSTER: /* The contact has looked at it already. */
+	case SIGNAL_ROSTER: /* What differs, the contact has seen already. */
+		if (len > 0)
+			s->cb.roster(s->arg, body, len);
 		break;
 	default:
 		/* From a later version, perhaps. */
@@ -253,6 +256,16 @@ void
 signaller_set_roster(struct signaller *s, const uint8_t *digest)
 {
 	contact_set_roster(s->contact, digest);
-	contact_send(s->contact, SIGNAL_ROSTER, NULL, 0, clock_now_ns());
+}
+
+void
+signaller_tell_roster(struct signaller *s, const struct session *session)
+{
+	uint8_t data[ROSTER_SIGNED_MAX];
+	int len = session->version != 0 ? roster_pack(session, data, NULL) : 0;
+
+	if (len >= 0)
+		contact_send(s->contact, SIGNAL_ROSTER, data, (size_t)len,
+			     clock_now_ns());
 	arm(s);
 }

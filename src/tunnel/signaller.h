@@ -22,6 +22,8 @@ struct signaller_callbacks {
 	void (*refused)(void *arg);
 	void (*roster_differs)(void *arg);
 	void (*roster_agrees)(void *arg);
+	/* The peer's signed roster, not verified. */
+	void (*roster)(void *arg, const uint8_t *data, size_t len);
 	/* Signals of the peer's current life. */
 	void (*candidates)(void *arg, const struct signal_candidates *m);
 	void (*restart)(void *arg, uint32_t generation);
@@ -52,7 +54,9 @@ void signaller_ask_for_search(struct signaller *s, uint32_t generation);
 void signaller_send_concluded(struct signaller *s, uint32_t generation);
 /* What was sent of earlier generations needs no answer any more. */
 void signaller_supersede(struct signaller *s);
-/* contact_set_roster(), and let the peer know. */
+/* contact_set_roster(). The peer hears of it with signaller_tell_roster(), which also
+ * carries the roster if the session's host has signed it. */
 void signaller_set_roster(struct signaller *s, const uint8_t *digest);
+void signaller_tell_roster(struct signaller *s, const struct session *session);
 
 #endif

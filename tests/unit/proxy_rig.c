@@ -149,7 +149,11 @@ on_drained(void *arg)
 	p->drained = true;
 }
 
-static const struct proxy_callbacks callbacks = {on_changed, on_fatal, on_drained};
+static const struct proxy_callbacks callbacks = {
+    .changed = on_changed,
+    .fatal = on_fatal,
+    .drained = on_drained,
+};
 
 static struct local *
 parse_local(struct proxy_rig *r, size_t i, const char *lines)

@@ -107,8 +107,13 @@ on_second_copy(void *arg)
 	((struct end *)arg)->refused = true;
 }
 
-static const struct link_callbacks callbacks = {on_send, on_up, on_down, on_opened,
-						NULL,	 on_second_copy};
+static const struct link_callbacks callbacks = {
+    .send = on_send,
+    .up = on_up,
+    .down = on_down,
+    .opened = on_opened,
+    .refused = on_second_copy,
+};
 
 static void
 start_end(struct end *e, int index)

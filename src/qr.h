@@ -1,0 +1,12 @@
+#ifndef MPCPROXY_QR_H
+#define MPCPROXY_QR_H
+
+#include <stdio.h>
+
+#include "base/err.h"
+
+/* Draw ${text} as a QR code with block characters, two modules to a character, dark on
+ * light. -1 when this build cannot (libqrencode was not there), or memory is short. */
+int qr_draw(FILE *out, const char *text, struct err *err);
+
+#endif
