@@ -51,6 +51,8 @@ cmd_run(int argc, char **argv)
 	const struct option_spec options[] = {
 	    {'\0', "no-fast-path", NULL, "carry everything through the ICE library", NULL,
 	     &o.no_fast_path, false},
+	    {'\0', "socks5", "ADDRESS", "serve SOCKS5 at HOST:PORT or unix:PATH",
+	     &o.socks5, NULL, false},
 	    {'\0', "isolate", NULL, "the program reaches nothing but the session", NULL,
 	     &t.isolate, false},
 	    {'\0', "allow-different", NULL, "run it even if parties differ", NULL,

@@ -26,7 +26,8 @@ struct setup_options {
 	const char *identity;  /* -i; NULL: local.ini's, else the default file */
 	const char *base_port; /* -b; NULL: local.ini's, else the default */
 	bool verbose;          /* -v */
-	bool no_fast_path;     /* of those that run a proxy */
+	bool no_fast_path;     /* of those that run a proxy, like the next */
+	const char *socks5;    /* NULL: local.ini's, if any */
 };
 
 struct verb_usage {

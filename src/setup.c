@@ -102,6 +102,10 @@ setup_load_with(struct setup *setup, const struct setup_options *o, struct sessi
 	if (index < 0)
 		goto fail;
 	setup->index = (size_t)index;
+	if (o->socks5 != NULL && endpoint_parse(&setup->local->socks5, o->socks5, &why) != 0) {
+		err_set(err, "--socks5: %s", why.text);
+		goto fail;
+	}
 	if (o->no_fast_path)
 		setup->local->fast_path = false;
 	if (local_check_ports(setup->local, setup->session, setup->index, err) != 0)

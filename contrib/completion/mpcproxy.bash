@@ -71,7 +71,7 @@ _mpcproxy() {
 	esac
 
 	case $verb in
-	run) options="$setup --no-fast-path --isolate --allow-different --show-args -t --timeout $common" ;;
+	run) options="$setup --no-fast-path --socks5 --isolate --allow-different --show-args -t --timeout $common" ;;
 	check | flags | reload | offer | accept | connect) options="$setup $common" ;;
 	wait) options="$setup -t --timeout $common" ;;
 	netcheck | status) options="$setup --json $common" ;;

@@ -42,12 +42,18 @@ exits 1 "running" verb alice ping bob
 mpyc_flags alice
 [ "$(verb alice flags)" = "${FLAGS[*]}" ] || fail "flags without a proxy: $(verb alice flags)"
 
+step "SOCKS5 where the command line says, which must be loopback"
+exits 1 "--socks5: " verb alice run --socks5 192.0.2.1:1080
+exits 1 "--socks5: " verb alice run --socks5 nonsense
+
 step "a run's own base port is what flags prints"
 mark alice
 port OTHER_BASE
 PORT=$((PORT + 2))
-start_mpcproxy alice -c "$T/session.ini" --local "$T/alice.ini" -b "$OTHER_BASE"
+port SOCKS_PORT
+start_mpcproxy alice -c "$T/session.ini" --local "$T/alice.ini" -b "$OTHER_BASE" --socks5 "127.0.0.1:$SOCKS_PORT"
 wait_log_since alice ' info '
 BASE[alice]=$OTHER_BASE
 mpyc_flags alice
 [ "$(verb alice flags)" = "${FLAGS[*]}" ] || fail "flags of a running proxy: $(verb alice flags)"
+(exec 3<>"/dev/tcp/127.0.0.1/$SOCKS_PORT") || fail "nobody listens where --socks5 says"
