@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@ struct joint {
 	bool open;
 	bool end_cancels;
 	bool precaution; /* joint_reset_if_killed() */
+	bool close_breaks;
 
 	int fd; /* -1 for none yet */
 	struct event *ev;
@@ -339,6 +341,15 @@ read_open(struct joint *j)
 	return 0;
 }
 
+/* Of a UNIX socket: the other end is closed, not only shut for writing. */
+static bool
+is_closed(const struct joint *j)
+{
+	struct pollfd p = {.fd = j->fd};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0;
+}
+
 static int
 move_out(struct joint *j)
 {
@@ -351,6 +362,10 @@ move_out(struct joint *j)
 		return -1;
 	if (j->local_eof && !j->finished && held_left(j) == 0 &&
 	    (j->open || !j->end_cancels)) {
+		if (j->close_breaks && !j->shut && is_closed(j)) {
+			errno = ECONNRESET;
+			return -1;
+		}
 		quic_stream_finish(j->qs);
 		j->finished = true;
 	}
@@ -377,8 +392,9 @@ move_in(struct joint *j)
 
 		if (may == 0)
 			break;
-		n = may == len ? evbuffer_write(j->waiting, j->fd)
-			       : evbuffer_write_atmost(j->waiting, j->fd, (ev_ssize_t)may);
+		n = may == len
+			? evbuffer_write(j->waiting, j->fd)
+			: evbuffer_write_atmost(j->waiting, j->fd, (ev_ssize_t)may);
 		if (n > 0) {
 			charge(j->meter_in, (size_t)n);
 			left(j, (size_t)n);
@@ -473,6 +489,12 @@ joint_say(struct joint *j, const uint8_t *data, size_t len)
 	 * noticed by the next joint_move(). */
 	if (send(j->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("a local program is gone before it was answered");
+}
+
+void
+joint_close_breaks(struct joint *j)
+{
+	j->close_breaks = true;
 }
 
 void

@@ -91,6 +91,10 @@ bool joint_is_waiting(const struct joint *j);
 /* Write a few bytes of our own to the local program, before joint_open(). */
 void joint_say(struct joint *j, const uint8_t *data, size_t len);
 
+/* The local program ends its half with shutdown() (UNIX sockets only): when it closes the
+ * socket before ours has ended, it has died, and the joint is broken. */
+void joint_close_breaks(struct joint *j);
+
 /* The local program must see a reset when the socket is closed. */
 void joint_arm_reset(struct joint *j);
 

@@ -89,8 +89,11 @@ stream_open_port(struct peer *p, int fd, const struct target *t,
 		stream_abort(s, QUIC_CODE_LIMIT);
 		return NULL;
 	}
-	if (caller != NULL)
+	if (caller != NULL) {
 		s->caller = *caller;
+		if (caller->close_breaks)
+			joint_close_breaks(s->joint);
+	}
 	peer_wait(p, s);
 	return s;
 }

@@ -34,7 +34,7 @@ struct proxy_connection *
 proxy_connect(struct proxy *p, const char *party, const struct target *target, int fd,
 	      proxy_connection_ended *ended, void *arg, struct err *err)
 {
-	struct stream_caller caller = {.ended = ended, .arg = arg};
+	struct stream_caller caller = {.close_breaks = true, .ended = ended, .arg = arg};
 	struct peer *peer = find_peer(p, party, err);
 	struct stream *s;
 	int flags = fcntl(fd, F_GETFL);

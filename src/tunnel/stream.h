@@ -33,6 +33,7 @@ struct stream *stream_open_mpyc(struct peer *p, int fd);
 /* Whom a stream is opened for. */
 struct stream_caller {
 	bool socks; /* the local program waits for a SOCKS5 reply first */
+	bool close_breaks; /* joint_close_breaks() */
 	/* It is over: well, or ${why} not. Not from within stream_open_port(). NULL:
 	 * nobody wants to know. Who does, and who waits for a reply, does not wait
 	 * longer than STREAM_WAIT_S for the party, and for its answer. */
