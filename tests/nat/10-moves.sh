@@ -83,14 +83,6 @@ both relay || fail "the path is not relayed"
 flow_start alice --bulk
 flow_start bob
 
-# steady NAME...: these flows have not stalled since their mark
-steady() {
-	local name
-	for name; do
-		! tail -c "+$((${MARK[$name-flow]} + 1))" "$T/$name-flow.log" | grep -q '^stalled' || fail "$name's flow stalled"
-	done
-}
-
 step "now something does: direct, and the streams do not stall"
 mark alice-flow
 mark bob-flow

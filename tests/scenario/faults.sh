@@ -159,3 +159,15 @@ outage() {
 	$mend
 	flows_within "$limit" "$@"
 }
+
+# steady PARTY...: since its mark no flow has stalled for longer than a busy machine explains
+# (a path that is lost costs two seconds at least)
+steady() {
+	local party
+	for party; do
+		tail -c "+$((${MARK["$party-flow"]} + 1))" "$T/$party-flow.log" |
+			awk -v limit=$((2000 * SLOWDOWN)) '$1 == "stalled" { at = $2 }
+				$1 == "again" { if (at && $2 - at > limit) bad = 1; at = 0 } END { exit bad + 0 }' ||
+			fail "$party's flow stalled"
+	done
+}
