@@ -1,5 +1,6 @@
 #!/bin/bash
 # What is not compiled is at least read: scripts by shellcheck, manual pages by mandoc.
+SCENARIO_LIMIT=900
 . "$(dirname "$0")/lib.sh"
 
 command -v shellcheck >/dev/null || skip "no shellcheck (Debian package shellcheck)"
