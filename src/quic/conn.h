@@ -104,6 +104,7 @@ struct quic {
 	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */
 	struct quic_datagram *datagrams, *last_datagram; /* to be sent */
 	size_t n_datagrams;
+	bool streams_turn; /* the packet before was for datagrams, if there were any */
 
 	struct quic_batch *unsent;
 	uint64_t bytes_sent, bytes_received, packets_lost, dropped;

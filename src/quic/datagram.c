@@ -85,8 +85,8 @@ quic_datagram_write(struct quic *q, uint8_t *dest, size_t size, ngtcp2_path *pat
 	vec.base = q->datagrams->data;
 	vec.len = q->datagrams->len;
 	n = ngtcp2_conn_writev_datagram(q->conn, path, NULL, dest, size, &accepted,
-					NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &vec, 1,
-					q->now_ns);
+					NGTCP2_WRITE_DATAGRAM_FLAG_NONE, 0, &vec,
+					vec.len > 0, q->now_ns);
 	/* The peer takes none, or no larger ones. */
 	if (n == NGTCP2_ERR_INVALID_STATE || n == NGTCP2_ERR_INVALID_ARGUMENT) {
 		quic_datagrams_clear(q);

@@ -110,13 +110,13 @@ quic_send_clear(struct quic *q)
 }
 
 /*
- * Fill one packet: the next stream in turn, and more of them while they have little to
+ * Fill one packet with the next stream in turn, and more of them while they have little to
  * say; no stream at all when none may send, which is also how BBR is told that the
  * application, not the path, sets the pace. Returns the packet's length, 0 when
  * nothing may or need be sent, or an error.
  */
 static ngtcp2_ssize
-write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
+write_streams(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 {
 	struct quic_stream *s;
 	struct iovec iov[2];
@@ -127,9 +127,6 @@ write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 	bool fin;
 	int i, cnt;
 
-	n = quic_datagram_write(q, dest, DATAGRAM_MAX, path);
-	if (n != 0)
-		return n;
 	for (;;) {
 		s = q->list[QUIC_LIST_SEND].first;
 		cnt = s != NULL ? sendbuf_unsent(&s->out, iov, 2) : 0;
@@ -168,6 +165,30 @@ write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 			return n;
 		}
 	}
+}
+
+/* Datagrams and streams take turns: what sends UDP need not know of congestion, and would
+ * leave streams nothing. As write_streams(). */
+static ngtcp2_ssize
+write_packet(struct quic *q, uint8_t *dest, ngtcp2_path *path)
+{
+	bool streams = q->streams_turn && q->list[QUIC_LIST_SEND].first != NULL;
+	ngtcp2_ssize n;
+
+	q->streams_turn = !streams;
+	n = streams ? write_streams(q, dest, path)
+		    : quic_datagram_write(q, dest, DATAGRAM_MAX, path);
+	if (n != 0)
+		return n;
+	return streams ? quic_datagram_write(q, dest, DATAGRAM_MAX, path)
+		       : write_streams(q, dest, path);
+}
+
+/* Whether anything waits to be sent, besides what ngtcp2 has to say. */
+static bool
+has_data(const struct quic *q)
+{
+	return q->list[QUIC_LIST_SEND].first != NULL || q->datagrams != NULL;
 }
 
 /* As fast as the congestion controller wants, in bytes per nanosecond. */
@@ -219,7 +240,7 @@ write_batch(struct quic *q, struct quic_batch *b)
 	ngtcp2_path_storage_zero(&ps);
 	q->pacer.waiting = true;
 	while (batch_has_room(b) && (held || pacer_allows(&q->pacer))) {
-		data = q->list[QUIC_LIST_SEND].first != NULL;
+		data = has_data(q);
 		n = write_packet(q, b->data + b->len, &ps.path);
 		if (n < 0)
 			return (int)n;
@@ -237,7 +258,8 @@ write_batch(struct quic *q, struct quic_batch *b)
 		if (s != NULL) {
 			quic_list_remove(QUIC_LIST_SEND, s);
 			quic_list_add(QUIC_LIST_SEND, s);
-		} else if (data && !q->expiring && has_room(q, (size_t)n)) {
+		} else if (data && !has_data(q) && !q->expiring &&
+			   has_room(q, (size_t)n)) {
 			pacer_rest(&q->pacer, q->now_ns);
 			break;
 		}

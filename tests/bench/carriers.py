@@ -5,6 +5,7 @@ the server in the second."""
 
 import os
 import shutil
+import time
 
 from lab import Failed
 
@@ -23,7 +24,7 @@ class Carrier:
         self.target = (net.addr[1], PORT)
         self.server = lab.start("server", lab.tool("tcp_bench"), "server", "0.0.0.0", PORT,
                                 ns=net.ns[1], ready="^serving")
-        self.dir = lab.dir / f"{lab.next()}-{self.name}"
+        self.dir = lab.dir / f"{lab.next()}-{self.name.replace(' ', '-')}"
         self.dir.mkdir()
         self.up()
         # The first packets of a tunnel may be lost while it is set up.
@@ -34,6 +35,7 @@ class Carrier:
             except Failed:
                 if attempt == 9:
                     raise
+                time.sleep(0.1)
 
     def up(self):
         pass
@@ -252,3 +254,102 @@ class N2n(Vpn):
 
 
 ALL = (Tcp, Mpcproxy, WireguardGo, Nebula, Tinc, N2n, Stunnel)
+
+
+# SOCKS5
+
+SOCKS_PORT = 1080
+ANSWER = 7001  # tcp_bench answer's, beside the server
+
+
+class Socks(Carrier):
+    """A SOCKS5 server at the client. Those that know no tunnel dial from there."""
+
+    def up(self):
+        self.answer = self.lab.start("answer", self.lab.tool("tcp_bench"), "answer", "0.0.0.0",
+                                     ANSWER, ns=self.net.ns[1], ready="^serving")
+        self.options = ("--socks", f"127.0.0.1:{SOCKS_PORT}")
+        self.serve()
+
+    def serve(self):
+        raise NotImplementedError
+
+    def command(self, what, *arguments):
+        host, port = self.target
+        return (self.lab.tool("tcp_bench"), *self.options, what, host,
+                ANSWER if what == "connections" else port, *arguments)
+
+    def close(self):
+        super().close()
+        self.answer.stop()
+
+
+class NoSocks(Socks):
+    """Plain TCP, no proxy."""
+    name = "tcp"
+
+    def serve(self):
+        self.options = ()
+
+
+class SocksMpcproxy(Socks):
+    name = "mpcproxy"
+
+    def serve(self):
+        self.session = Session(self.lab, self.net, ("alice", "bob"), self.dir,
+                               {"alice": f"socks5 = 127.0.0.1:{SOCKS_PORT}",
+                                "bob": f"expose = {PORT}-{ANSWER} for alice"})
+        self.processes = [self.session.start(i) for i in range(2)]
+        for process in self.processes:
+            process.wait_for("all 2 parties connected")
+        self.target = ("bob", PORT)
+
+
+class SshDynamic(Socks):
+    """ssh -D: encrypted, and two hops as well."""
+    name = "ssh -D"
+    programs = ("/usr/sbin/sshd", "ssh", "ssh-keygen")
+
+    def serve(self):
+        for key in ("host", "user"):
+            self.lab.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.dir / key)
+        host = (self.dir / "host.pub").read_text()
+        (self.dir / "known").write_text(f"{self.net.addr[1]} {host}")
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+        conf = self.dir / "sshd.conf"
+        conf.write_text(f"ListenAddress {self.net.addr[1]}:22\nHostKey {self.dir / 'host'}\n"
+                        f"PidFile none\nAuthorizedKeysFile {self.dir / 'user.pub'}\n"
+                        "StrictModes no\nUsePAM no\nPasswordAuthentication no\nUseDNS no\n"
+                        "PermitRootLogin yes\n")
+        self.start(1, "/usr/sbin/sshd", "-D", "-e", "-f", conf, ready="listening on")
+        self.start(0, "ssh", "-v", "-F", "none", "-N", "-D", f"127.0.0.1:{SOCKS_PORT}",
+                   "-i", self.dir / "user", "-o", "BatchMode=yes",
+                   "-o", f"UserKnownHostsFile={self.dir / 'known'}", f"root@{self.net.addr[1]}",
+                   ready="Entering interactive session")
+
+
+class Microsocks(Socks):
+    """One hop, in the clear."""
+    name = "microsocks"
+    programs = ("microsocks",)
+
+    def serve(self):
+        self.start(0, "microsocks", "-i", "127.0.0.1", "-p", SOCKS_PORT)
+
+
+class Dante(Socks):
+    """One hop, in the clear."""
+    name = "dante"
+    programs = ("danted",)
+
+    def serve(self):
+        conf = self.dir / "danted.conf"
+        conf.write_text(f"logoutput: stderr\ninternal: 127.0.0.1 port = {SOCKS_PORT}\n"
+                        "external: lan0\nclientmethod: none\nsocksmethod: none\n"
+                        "user.privileged: root\nuser.unprivileged: nobody\n"
+                        "client pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }\n"
+                        "socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }\n")
+        self.start(0, "danted", "-f", conf, "-p", self.dir / "pid", ready="running")
+
+
+SOCKS = (NoSocks, SocksMpcproxy, SshDynamic, Microsocks, Dante)

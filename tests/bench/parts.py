@@ -322,6 +322,33 @@ def connect_nat(bench):
                       {"mpcproxy": cell["seconds"]})
 
 
+# SOCKS5
+
+
+def socks(bench):
+    """New connections and one long one, through SOCKS5 servers."""
+    group = bench.carriers(carriers.SOCKS, lambda: Lan(bench.lab))
+
+    def measure(carrier):
+        number = bench.pick(500, 200)
+        one = carrier.measure("connections", number, 1)
+        many = carrier.measure("connections", number, 16)
+        stream = carrier.measure("throughput", 1, 300, bench.pick(2000, 1000))
+        return {"rate": many[0], "p50": one[1], "p99": one[2], "mbit": stream[0]}
+
+    results = interleaved(bench, group, measure)
+    for key, what, unit, bound in (
+            ("rate", "connections, 16 at a time", "1/s", ">="),
+            ("p50", "a new connection's first byte, p50", "us", "<="),
+            ("p99", "a new connection's first byte, p99", "us", "<="),
+            ("mbit", "one stream", "Mbit/s", ">=")):
+        row = Row("socks", what, unit, column(results, lambda r: r[key]))
+        if row.median("ssh -D"):
+            row.goal = (bound, row.median("ssh -D"), "ssh -D")
+        yield row
+    bench.close(group)
+
+
 # The mailbox
 
 MAILBOX_RATE = 1000  # messages a second
@@ -446,5 +473,6 @@ PARTS = {
     "connect-nat": connect_nat,
     "streams": streams,
     "mailbox": mailbox,
+    "socks": socks,
     "mpyc": mpyc,
 }

@@ -245,6 +245,15 @@ on_stream_closed(void *arg, bool lost)
 }
 
 static void
+on_datagram(void *arg, const uint8_t *data, size_t len)
+{
+	struct rig_end *e = arg;
+
+	if (e->take != NULL)
+		e->take(e, data, len);
+}
+
+static void
 on_migrated(void *arg, uint32_t path, bool ok)
 {
 	struct rig_end *e = arg;
@@ -268,6 +277,7 @@ static const struct quic_callbacks callbacks = {
     .stream_reset = on_stream_reset,
     .stream_stopped = on_stream_stopped,
     .stream_closed = on_stream_closed,
+    .datagram = on_datagram,
     .migrated = on_migrated,
 };
 

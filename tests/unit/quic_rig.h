@@ -47,6 +47,8 @@ struct rig_end {
 	bool reply_open, reply_stall, refuse;
 	bool echo; /* answer every message with as many bytes */
 	void (*hook)(struct flow *f, size_t len); /* called for each stream_data() */
+	/* The same for each datagram (RFC 9221); NULL: they are ignored. */
+	void (*take)(struct rig_end *e, const uint8_t *data, size_t len);
 };
 
 struct rig {
