@@ -563,6 +563,12 @@ contact_set_roster(struct contact *c, const uint8_t *digest)
 		compare_rosters(c);
 }
 
+void
+contact_withdraw(struct contact *c, uint8_t type)
+{
+	outbox_withdraw(&c->outbox, type);
+}
+
 bool
 contact_is_met(const struct contact *c)
 {

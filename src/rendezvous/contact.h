@@ -91,6 +91,8 @@ int contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t le
 /* Forget everything unacknowledged (a new ICE generation makes the old one's
  * candidates worthless). */
 void contact_clear(struct contact *c);
+/* The same, of the messages of one type. */
+void contact_withdraw(struct contact *c, uint8_t type);
 
 /* The life we know has ended, as it told us on an authenticated path: nothing that it
  * ever said counts any more, and the next one is met as soon as it proves that it is

@@ -84,6 +84,15 @@ outbox_expiry(const struct outbox *o)
 }
 
 void
+outbox_withdraw(struct outbox *o, uint8_t type)
+{
+	for (size_t i = o->n; i > 0; i--) {
+		if (o->message[i - 1].type == type)
+			outbox_remove(o, i - 1);
+	}
+}
+
+void
 outbox_clear(struct outbox *o)
 {
 	while (o->n > 0)

@@ -48,7 +48,10 @@ void outbox_renew(struct outbox *o, uint64_t now_ns);
 
 uint64_t outbox_expiry(const struct outbox *o);
 
-/* Forget all messages; the numbers go on. */
+/* Forget all messages of this type; the numbers go on. */
+void outbox_withdraw(struct outbox *o, uint8_t type);
+
+/* Forget all messages; the same. */
 void outbox_clear(struct outbox *o);
 
 #endif

@@ -10,7 +10,6 @@ struct conn {
 	struct quic *quic;
 	struct event *timer;
 	uint64_t timer_ns; /* when it fires: at the expiry or before */
-	uint64_t started_ns;
 	bool over;
 	bool closing; /* by conn_close(): nobody wants to hear of it */
 	bool peer_left;
@@ -190,14 +189,13 @@ conn_new(struct event_base *base, const struct quic_config *cfg,
 	}
 	c->cb = *cb;
 	c->arg = arg;
-	c->started_ns = clock_now_ns();
 	c->timer_ns = CLOCK_NEVER;
 	c->timer = evtimer_new(base, on_expired, c);
 	if (c->timer == NULL) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
-	c->quic = quic_new(cfg, &quic_callbacks, c, c->started_ns, err);
+	c->quic = quic_new(cfg, &quic_callbacks, c, clock_now_ns(), err);
 	if (c->quic == NULL)
 		goto err2;
 	arm(c);
@@ -247,12 +245,6 @@ conn_flush(struct conn *c)
 {
 	if (!c->over)
 		quic_flush(c->quic, clock_now_ns());
-}
-
-uint64_t
-conn_started_ns(const struct conn *c)
-{
-	return c->started_ns;
 }
 
 const char *

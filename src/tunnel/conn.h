@@ -58,7 +58,6 @@ bool conn_is_over(const struct conn *c);
 void conn_receive(struct conn *c, uint32_t path, uint8_t *data, size_t len);
 void conn_flush(struct conn *c);
 
-uint64_t conn_started_ns(const struct conn *c);
 /* Why it is over, in a phrase. */
 const char *conn_why(const struct conn *c);
 /* The peer shut down as it was asked to. */

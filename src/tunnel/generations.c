@@ -246,7 +246,9 @@ generations_settle(struct generations *g)
 	if (needs_path(g))
 		return;
 	satisfied(g);
-	if (g->client && g->next != NULL && !attempt_is_ready(g->next))
+	if (!g->client)
+		signaller_withdraw_restart(g->signaller);
+	else if (g->next != NULL && !attempt_is_ready(g->next))
 		drop_next(g);
 }
 

@@ -10,9 +10,6 @@
 #include "tunnel/ping.h"
 #include "tunnel/silence.h"
 
-/* From the QUIC handshake's start until it is given up. */
-#define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
-
 /* Keeps NAT mappings (RFC 4787, 4.3: 2 minutes at least, yet some keep 30 s) and tells
  * a silent path where there is nothing else to say. */
 #define KEEP_ALIVE_NS (4 * NS_PER_S)
@@ -27,9 +24,6 @@
 #define ASK_FIRST_MS 30
 #define ASK_MAX_MS   480
 #define ASK_TIMES    12
-
-/* How often limits are looked at. */
-#define WATCH_S 2
 
 /* The QUIC long header of an Initial packet, version 1 (RFC 9000, 17.2.2); a client's
  * fills a datagram of at least 1200 bytes (14.1). */
@@ -50,9 +44,8 @@ struct link {
 	struct silence silence;  /* of the active path */
 	struct event *pulse;     /* for it */
 	struct proxy_ping *ping; /* asks whether the peer is still there */
-	struct event *ask; /* the next path again */
-	unsigned asked;    /* so often; 0: it is not to be asked */
-	struct event *watch;
+	struct event *ask;       /* the next path again */
+	unsigned asked;          /* so often; 0: it is not to be asked */
 	struct event *flush; /* only ever activated: runs before the loop waits again */
 	bool flushing;       /* what streams write meanwhile goes out with it */
 	struct event *reap;  /* the same: frees what callbacks have ended */
@@ -324,9 +317,10 @@ stop_asking(struct link *l)
 }
 
 /*
- * A move off a path that is dead costs a connection id, of which there are seven, and none
- * comes back before something is heard from the other side. ICE has seen the next path
- * carry small datagrams, a moment ago: it is used when it has just carried large ones.
+ * A move off a path that is dead costs a connection id, of which there are seven, and
+ * none comes back before something is heard from the other side. ICE has seen the next
+ * path carry small datagrams, a moment ago: it is used when it has just carried large
+ * ones.
  */
 static void
 ask_next(struct link *l)
@@ -368,8 +362,8 @@ on_ready(void *arg, struct attempt *a)
 
 	if (!l->client || a != generations_next(l->paths))
 		return;
-	/* A search is for a better path than one that works: QUIC tries the new one before
-	 * it leaves. */
+	/* A search is for a better path than one that works: QUIC tries the new one
+	 * before it leaves. */
 	if (link_is_up(l) && !generations_is_searching(l->paths))
 		ask_next(l);
 	else
@@ -520,6 +514,9 @@ look(struct link *l)
 		return;
 	q = conn_quic(l->current);
 	heard = quic_last_received_ns(q);
+	/* Not yet, within the packet that establishes the connection. */
+	if (heard == 0)
+		heard = now;
 	lasted = now - heard;
 	todo =
 	    silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard, now);
@@ -557,22 +554,6 @@ suspect(struct link *l)
 		return;
 	silence_suspect(&l->silence, clock_now_ns());
 	look(l);
-}
-
-static void
-on_watch(evutil_socket_t fd, short what, void *arg)
-{
-	struct link *l = arg;
-
-	(void)fd;
-	(void)what;
-	if (l->fresh != NULL &&
-	    clock_now_ns() - conn_started_ns(l->fresh) > HANDSHAKE_LIMIT_NS) {
-		snprintf(l->last_error, sizeof l->last_error,
-			 "the QUIC handshake was not answered");
-		drop_fresh(l);
-		generations_give_up(l->paths);
-	}
 }
 
 static void
@@ -725,17 +706,13 @@ static const struct generations_callbacks generations_callbacks = {
 static int
 make_events(struct link *l)
 {
-	struct timeval every = {.tv_sec = WATCH_S};
-
-	l->watch = event_new(l->cfg.base, -1, EV_PERSIST, on_watch, l);
 	l->flush = evtimer_new(l->cfg.base, on_flush, l);
 	l->reap = evtimer_new(l->cfg.base, on_reap, l);
 	l->pulse = evtimer_new(l->cfg.base, on_pulse, l);
 	l->ask = evtimer_new(l->cfg.base, on_ask, l);
-	if (l->watch == NULL || l->flush == NULL || l->reap == NULL || l->pulse == NULL ||
-	    l->ask == NULL)
-		return -1;
-	return event_add(l->watch, &every);
+	return l->flush != NULL && l->reap != NULL && l->pulse != NULL && l->ask != NULL
+		   ? 0
+		   : -1;
 }
 
 static void
@@ -749,7 +726,6 @@ static void
 link_destroy(struct link *l)
 {
 	generations_free(l->paths);
-	free_event(l->watch);
 	free_event(l->flush);
 	free_event(l->reap);
 	free_event(l->pulse);

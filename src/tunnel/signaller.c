@@ -253,6 +253,13 @@ signaller_supersede(struct signaller *s)
 }
 
 void
+signaller_withdraw_restart(struct signaller *s)
+{
+	contact_withdraw(s->contact, SIGNAL_RESTART);
+	arm(s);
+}
+
+void
 signaller_set_roster(struct signaller *s, const uint8_t *digest)
 {
 	contact_set_roster(s->contact, digest);

@@ -50,6 +50,8 @@ void signaller_forget(struct signaller *s);
 /* ${body} is an encoded signal_candidates; resent until acknowledged or superseded. */
 void signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len);
 void signaller_ask_for_restart(struct signaller *s, uint32_t generation);
+/* It has become needless, if it has not arrived. */
+void signaller_withdraw_restart(struct signaller *s);
 void signaller_ask_for_search(struct signaller *s, uint32_t generation);
 void signaller_send_concluded(struct signaller *s, uint32_t generation);
 /* What was sent of earlier generations needs no answer any more. */

@@ -18,7 +18,8 @@ struct path {
 	struct path_callbacks cb;
 	void *arg;
 	unsigned id, other; /* ${other} 0: not known yet */
-	bool controlling, stalled, failing, shown, ready, failed, relayed, cut, answered;
+	bool controlling, stalled, failing, shown, ready, failed, relayed, cut;
+	bool probed, answered; /* on the way here */
 	struct event *work;
 	STAILQ_HEAD(, datagram) queue;
 	unsigned busy; /* callbacks of it that have not returned */
@@ -44,6 +45,16 @@ work_soon(struct path *p)
 	static const struct timeval now;
 
 	event_add(p->work, &now);
+}
+
+/* What the other end sends is on its way for a moment. */
+static void
+work_later(struct path *p)
+{
+	static const struct timeval trip = {0, FAKE_PATH_TRIP_US};
+
+	if (!event_pending(p->work, EV_TIMEOUT, NULL))
+		event_add(p->work, &trip);
 }
 
 static void
@@ -104,6 +115,10 @@ work(struct path *p)
 		p->cb.ready(p->arg);
 	}
 	deliver(p);
+	if (!p->freed && p->probed) {
+		p->probed = false;
+		p->cb.probed(p->arg);
+	}
 	if (!p->freed && p->answered) {
 		p->answered = false;
 		p->cb.alive(p->arg);
@@ -193,8 +208,9 @@ path_remote(struct path *p, const char *ufrag, const char *pwd,
 	return 0;
 }
 
-void
-fake_path_inject(struct path *p, const uint8_t *data, size_t len)
+/* A datagram has come for ${p}. */
+static void
+add(struct path *p, const uint8_t *data, size_t len)
 {
 	struct datagram *d = malloc(sizeof *d + len);
 
@@ -203,31 +219,34 @@ fake_path_inject(struct path *p, const uint8_t *data, size_t len)
 	d->len = len;
 	memcpy(d->data, data, len);
 	STAILQ_INSERT_TAIL(&p->queue, d, entry);
+}
+
+void
+fake_path_inject(struct path *p, const uint8_t *data, size_t len)
+{
+	add(p, data, len);
 	work_soon(p);
 }
 
-/* The other end, if what is sent arrives there. A path that does not know the other side
- * yet takes nothing from it. */
-static struct path *
-other_end(const struct path *p)
+/* Whether what ${from} sends arrives at ${to}, if there is one. A path that does not know
+ * the other side yet takes nothing from it. */
+static bool
+arrives(const struct path *from, const struct path *to)
 {
-	struct path *to = find(p->other);
-
-	return fake_paths.swallow || p->cut || to == NULL || to->cut ||
-		       to->other != p->id || to->failed
-		   ? NULL
-		   : to;
+	return !fake_paths.swallow && !fake_paths.mute[from->controlling] && to != NULL &&
+	       !from->cut && !to->cut && to->other == from->id && !to->failed;
 }
 
 size_t
 path_send(struct path *p, const uint8_t *data, size_t len, size_t segment)
 {
-	struct path *to = other_end(p);
+	struct path *to = find(p->other);
 
-	if (to == NULL)
+	if (!arrives(p, to) || fake_paths.probes_only)
 		return len;
 	for (size_t at = 0; at < len; at += segment)
-		fake_path_inject(to, data + at, len - at < segment ? len - at : segment);
+		add(to, data + at, len - at < segment ? len - at : segment);
+	work_later(to);
 	return len;
 }
 
@@ -245,6 +264,26 @@ fake_path_cut(struct path *p)
 }
 
 void
+fake_path_go_on(struct path *p)
+{
+	p->stalled = false;
+	work_soon(p);
+}
+
+void
+fake_path_mend(struct path *p)
+{
+	p->cut = false;
+}
+
+void
+fake_path_ask(struct path *p)
+{
+	p->probed = true;
+	work_soon(p);
+}
+
+void
 fake_path_select_again(struct path *p)
 {
 	p->cb.ready(p->arg);
@@ -259,11 +298,18 @@ fake_path_is_ready(const struct path *p)
 void
 path_probe(struct path *p, bool full)
 {
+	struct path *to = find(p->other);
+
 	fake_paths.asked[p->controlling] += full;
-	if (other_end(p) == NULL)
+	fake_paths.probes[p->controlling]++;
+	if (!arrives(p, to))
+		return;
+	to->probed = true;
+	work_later(to);
+	if (!arrives(to, p))
 		return;
 	p->answered = true;
-	work_soon(p);
+	work_later(p);
 }
 
 void

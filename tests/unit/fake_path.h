@@ -5,6 +5,9 @@
 
 #include "path/path.h"
 
+/* How long what is sent is under way. */
+#define FAKE_PATH_TRIP_US 1000
+
 /*
  * path.h without a network: two paths are a pair once each has the other's bundle, and
  * then ready, unless the test wants otherwise.
@@ -16,10 +19,13 @@ struct fake_paths {
 	unsigned fail[2], stall[2];
 	unsigned hollow[2]; /* or get ready, but carry nothing */
 	unsigned asked[2];  /* questions of full size */
+	unsigned probes[2]; /* of any size */
 	unsigned made[2];
 	struct path *newest[2];
 	bool lost_address[2]; /* by role: what path_has_lost_address() says */
 	bool swallow;         /* all datagrams */
+	bool mute[2];         /* those of one role */
+	bool probes_only;     /* all others are lost */
 	bool relayed; /* paths made from now on, unless only direct ones are wanted */
 	size_t negotiations; /* Version Negotiation packets that arrived */
 };
@@ -29,6 +35,11 @@ extern struct fake_paths fake_paths;
 void fake_path_fail(struct path *p);
 /* Nothing passes on ${p}'s pair any more, either way, and nobody is told. */
 void fake_path_cut(struct path *p);
+void fake_path_mend(struct path *p);
+/* It was to get nowhere; now it gets on. */
+void fake_path_go_on(struct path *p);
+/* The other side asks ${p} whether it is there. */
+void fake_path_ask(struct path *p);
 /* Say once more that a pair is selected. */
 void fake_path_select_again(struct path *p);
 /* A datagram that somebody else sends to ${p}. */
