@@ -39,7 +39,7 @@ struct joiner {
 	uint32_t waiting_count;
 	uint32_t round;
 	uint32_t void_round;
-	unsigned words_shown;
+	unsigned revealed; /* nonces */
 	struct session *roster; /* of the round */
 	uint8_t roster_hash[JOIN_HASH_BYTES];
 	uint8_t index, host_index;
@@ -177,6 +177,12 @@ on_commits(struct joiner *j, const struct join_message *m,
 		broken(j, "the host's list of commitments does not have ours");
 		return;
 	}
+	/* The nonce tells the host the words, whether it lets them be shown or not. */
+	if (++j->revealed > JOINER_WORDS_MAX) {
+		broken(j, "the host has begun too many rounds: somebody may be trying "
+			  "out words. Ask for a new ticket");
+		return;
+	}
 	j->commits = *commits;
 	j->phase = REVEALED;
 	tell(j, &out);
@@ -257,11 +263,6 @@ on_nonces(struct joiner *j, const struct join_message *m,
 		return;
 	if (!are_revealed(j, nonces)) {
 		broken(j, "a nonce is not what its party committed to");
-		return;
-	}
-	if (++j->words_shown > JOINER_WORDS_MAX) {
-		broken(j, "the host has begun too many rounds: somebody may be trying "
-			  "out words. Ask for a new ticket");
 		return;
 	}
 	if (words_round(words, j->roster_hash, nonces) != 0)

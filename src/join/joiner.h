@@ -19,7 +19,8 @@
  */
 struct joiner;
 
-/* Sets of words that are shown; a host that wants more is trying them out. */
+/* Rounds in which the nonce is revealed, so that there are words to know; a host that
+ * wants more is trying them out. */
 #define JOINER_WORDS_MAX 8
 /* How long a notice that the ticket is unknown may be contradicted by a host that knows
  * it. */

@@ -732,11 +732,35 @@ host_that_tries_out_words(void **state)
 		rogue_run(&h.r);
 		rogue_commits(&h, round);
 		rogue_run(&h.r);
+		if (h.r.last.type != JOIN_REVEAL)
+			break;
 		rogue_nonces(&h, round);
 		rogue_run(&h.r);
 	}
 	assert_contains(h.r.victim->ended, "too many rounds");
 	assert_int_equal(h.r.victim->words_n, JOINER_WORDS_MAX);
+	rogue_host_free(&h);
+}
+
+/* It learns the words from our nonce, and begins anew without showing them. */
+static void
+host_that_tries_out_words_in_silence(void **state)
+{
+	struct rogue_host h;
+	unsigned reveals = 0;
+
+	(void)state;
+	rogue_host_new(&h);
+	for (uint32_t round = 1; round <= JOINER_WORDS_MAX + 1; round++) {
+		rogue_round(&h, round, "bob");
+		rogue_run(&h.r);
+		rogue_commits(&h, round);
+		rogue_run(&h.r);
+		reveals += h.r.last.type == JOIN_REVEAL;
+	}
+	assert_int_equal(reveals, JOINER_WORDS_MAX);
+	assert_contains(h.r.victim->ended, "too many rounds");
+	assert_int_equal(h.r.victim->words_n, 0);
 	rogue_host_free(&h);
 }
 
@@ -805,6 +829,7 @@ main(void)
 	    cmocka_unit_test(host_that_hides_our_commitment),
 	    cmocka_unit_test(host_that_signs_another),
 	    cmocka_unit_test(host_that_tries_out_words),
+	    cmocka_unit_test(host_that_tries_out_words_in_silence),
 	    cmocka_unit_test(word_list),
 	    cmocka_unit_test(words_depend_on_all),
 	    cmocka_unit_test(hostile_rendezvous),
