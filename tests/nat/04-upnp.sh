@@ -89,7 +89,7 @@ done <<<"$mapped"
 [ "$(cat "/proc/$bob"/task/*/comm | grep -cv -e mpcproxy -e gmain)" -eq 1 ] ||
 	lab_fail "threads: $(cat "/proc/$bob"/task/*/comm)"
 [ -z "$(lab_exec bob ss -Hltn | awk '$4 !~ /^(127\.0\.0\.1|\[::1\]):/')" ] || lab_fail "$(lab_exec bob ss -ltn)"
-! lab_exec bob ss -Hlun | grep -q ':1900 ' || lab_fail "$(lab_exec bob ss -lun)"
+! lab_exec bob ss -Hlun | finds ':1900 ' || lab_fail "$(lab_exec bob ss -lun)"
 
 echo "- given back at the end"
 kill -TERM "$bob" "$alice"
@@ -103,7 +103,7 @@ local_ini bob "upnp = no"
 requests() { grep -c 'HTTP REQUEST' "$LAB/bob.router.upnp.log"; }
 before=$(requests)
 [ "$before" -gt 0 ] || lab_fail "miniupnpd logs no requests: $(cat "$LAB/bob.router.upnp.log")"
-mpcproxy bob netcheck | grep -q 'UPnP *off' || lab_fail "$(mpcproxy bob netcheck)"
+mpcproxy bob netcheck | finds 'UPnP *off' || lab_fail "$(mpcproxy bob netcheck)"
 [ "$(requests)" -eq "$before" ] || lab_fail "the router was asked"
 
 echo "- netcheck: the router maps ports; routers that lie"

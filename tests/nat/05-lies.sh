@@ -64,7 +64,7 @@ for lie in "${LIES[@]:0:3}"; do
 done
 echo "- nobody has sent anything where they said"
 for name in alice bob; do
-	lab_exec $name nft list chain inet seen output | grep -q 'counter packets 0 bytes 0' ||
+	lab_exec $name nft list chain inet seen output | finds 'counter packets 0 bytes 0' ||
 		lab_fail "$name has: $(lab_exec $name nft list chain inet seen output)"
 done
 

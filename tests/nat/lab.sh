@@ -18,6 +18,7 @@
 set -Eeuo pipefail
 
 LAB_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$LAB_HERE/../finds.sh"
 PYTHON=${PYTHON:-/usr/bin/python3}
 
 # Machines in the internet: the numbers of their addresses (203.0.113.N, 2001:db8:0:2::N).

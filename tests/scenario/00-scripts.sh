@@ -12,6 +12,9 @@ mapfile -t scripts < <(grep -lIEr '^#!/bin/(ba)?sh' .ci contrib tests --include=
 step "shellcheck: ${#scripts[@]} scripts"
 shellcheck "${scripts[@]}" tests/scenario/lib.sh tests/scenario/faults.sh tests/scenario/broker.sh
 
+step "no test ends a pipe with grep -q: finds.sh says why"
+! grep -rnE --include='*.sh' '\| *grep -[a-zA-Z]*q' tests || fail "use finds"
+
 if command -v mandoc >/dev/null; then
 	mapfile -t pages < <(find doc -name '*.[1-8]')
 	step "mandoc: ${#pages[@]} manual pages"

@@ -20,5 +20,5 @@ eventually gone
 step "status names what carries them"
 carrier=socket
 [ -z "${NO_FAST_PATH:-}" ] || carrier=agent
-carried() { verb alice status | grep -q "direct, IPv., $carrier, "; }
+carried() { verb alice status | finds "direct, IPv., $carrier, "; }
 eventually carried

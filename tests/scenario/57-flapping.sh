@@ -38,7 +38,7 @@ step "p4 came and went $flaps times"
 flow_end p0
 flow_end p1
 for name in p0 p1; do
-	! tail -c "+$((MARK[$name-flow] + 1))" "$T/$name-flow.log" | grep -q stalled || fail "$name's traffic stalled"
+	! tail -c "+$((MARK[$name-flow] + 1))" "$T/$name-flow.log" | finds stalled || fail "$name's traffic stalled"
 done
 for name in "${others[@]}"; do
 	lines=$(tail -c "+$((MARK[$name] + 1))" "$T/$name.log" |

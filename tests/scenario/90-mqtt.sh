@@ -30,7 +30,7 @@ until_retained 3
 [ "$(json alice "peer['bob']['at_rendezvous']")" = True ] || fail "bob is not there: $(verb alice status --json)"
 
 step "no name and no key is seen in topics"
-! retained | grep -qiE 'alice|bob|carol|test' || fail "a name is seen: $(retained)"
+! retained | finds -iE 'alice|bob|carol|test' || fail "a name is seen: $(retained)"
 
 step "killed and started again with nothing left, before a party comes"
 stop carol

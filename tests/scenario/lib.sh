@@ -16,6 +16,7 @@ set -Eeuo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TOP=$(cd "$HERE/../.." && pwd)
+. "$TOP/tests/finds.sh"
 MPCPROXY=$(realpath -- "${MPCPROXY:-./mpcproxy}")
 PYTHON=${PYTHON:-/usr/bin/python3}
 SLOWDOWN=${SLOWDOWN:-${WRAP:+10}}
