@@ -35,6 +35,7 @@ struct tls {
 	struct wire *wire;
 	size_t first; /* which of the host's addresses to begin with */
 	struct backoff backoff;
+	bool trusting; /* online with OPEN, not only with READY */
 	unsigned ping_ms;
 	uint64_t online_ns;
 	size_t message_max;
@@ -59,9 +60,11 @@ lost(struct tls *t, const char *why)
 	if ((t->state == ONLINE || t->state == PINGED) &&
 	    clock_now_ns() - t->online_ns >= STEADY_NS)
 		backoff_reset(&t->backoff);
-	/* Somebody who is no mailbox answered there. */
-	if (t->state == OPENING)
+	/* Somebody who is no mailbox answered there, or one that does not want us. */
+	if (t->state == OPENING) {
 		t->first++;
+		t->trusting = false;
+	}
 	connector_cancel(t->connector);
 	t->connector = NULL;
 	wire_free(t->wire);
@@ -88,6 +91,7 @@ on_ready(struct tls *t, const struct frame *f)
 		t->ping_ms = third > 1000 ? third : 1000;
 	t->state = ONLINE;
 	t->online_ns = clock_now_ns();
+	t->trusting = true;
 	set_timer(t, t->ping_ms);
 	backend_online(t->r);
 }
@@ -130,6 +134,9 @@ on_frame(void *arg, const struct frame *f)
 	}
 }
 
+/* It has the key in the URL and speaks the protocol, so it is the mailbox: what there is to
+ * send follows OPEN at once and saves a round trip. After a mailbox that has not answered
+ * OPEN with READY, the next one has to. */
 static void
 on_opened(void *arg)
 {
@@ -137,6 +144,9 @@ on_opened(void *arg)
 	const struct frame open = {.type = FRAME_OPEN, .tag = t->tag};
 
 	wire_send(t->wire, &open);
+	t->message_max = RENDEZVOUS_MESSAGE_MAX;
+	if (t->trusting)
+		backend_online(t->r);
 }
 
 static void
@@ -268,6 +278,7 @@ tls_open(struct rendezvous *r, struct event_base *base, const struct url *url,
 	t->url = url;
 	t->proxy = local != NULL ? web_proxy_for(local->proxy, url->host) : NULL;
 	t->state = WAITING;
+	t->trusting = true;
 	backoff_reset(&t->backoff);
 	if (frame_session_tag(t->tag, session_name) != 0) {
 		err_ssl(err, "cannot open the rendezvous");

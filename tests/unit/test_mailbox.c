@@ -216,7 +216,7 @@ messages_reach_whom_they_are_for(void **state)
 	assert_false(online(&a));
 	assert_string_equal(rendezvous_why(a.r), "connecting");
 	assert_int_equal(say(&a, &b, "too early"), -1);
-	UNTIL(fx, online(&a) && online(&b));
+	UNTIL(fx, online(&a) && online(&b) && stats(fx).readers == 2);
 	assert_string_equal(rendezvous_why(a.r), "");
 	assert_int_equal(say(&a, &b, "hello"), 0);
 	assert_int_equal(say(&b, &a, "and back"), 0);
@@ -354,7 +354,7 @@ a_mailbox_may_go_and_come_back(void **state)
 	port = port_of(fx);
 	caller_start(&a, fx);
 	caller_start(&b, fx);
-	UNTIL(fx, online(&a) && online(&b));
+	UNTIL(fx, online(&a) && online(&b) && stats(fx).readers == 2);
 	mailbox_free(fx->mailbox);
 	fx->mailbox = NULL;
 	UNTIL(fx, !online(&a) && !online(&b));
@@ -363,6 +363,7 @@ a_mailbox_may_go_and_come_back(void **state)
 	start_mailbox(fx, port);
 	UNTIL(fx, online(&a) && online(&b));
 	assert_int_equal(a.went_online, 2);
+	UNTIL(fx, stats(fx).readers == 2);
 	assert_int_equal(say(&a, &b, "again"), 0);
 	UNTIL(fx, b.received == 1);
 	caller_stop(&a);
@@ -597,6 +598,80 @@ rogue_send(struct rogue *x, enum frame_type type)
 	};
 
 	assert_int_equal(wire_send(x->wire, &f), 0);
+}
+
+/* A mailbox that takes in what comes, and says nothing by itself. */
+struct silent {
+	struct fixture *fx;
+	struct event *event;
+	SSL_CTX *ctx;
+	struct rogue conn[2];
+	unsigned visits;
+};
+
+static void
+on_silent_visit(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct wire_callbacks cb = {
+	    .opened = rogue_opened,
+	    .frame = rogue_frame,
+	    .closed = rogue_closed,
+	};
+	const struct wire_config cfg = {.mailbox = true, .output_max = FRAME_MAX};
+	struct silent *m = arg;
+	int conn = accept(fd, NULL, NULL);
+	SSL *ssl = SSL_new(m->ctx);
+	struct rogue *x;
+
+	(void)what;
+	assert_in_range(m->visits, 0, 1);
+	x = &m->conn[m->visits++];
+	assert_int_equal(fcntl(conn, F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(cert_expect_any(ssl), 0);
+	x->wire = wire_new(m->fx->base, conn, ssl, &cfg, &cb, x);
+	assert_non_null(x->wire);
+}
+
+/* What follows OPEN does not wait for READY, unless the last OPEN was not answered with it. */
+static void
+a_round_trip_is_saved(void **state)
+{
+	static const struct frame no = {.type = FRAME_ERROR,
+					.code = FRAME_CODE_LIMIT,
+					.body = (const uint8_t *)"too many",
+					.len = 8};
+	static const struct frame ready = {
+	    .type = FRAME_READY, .message_max = 8192, .idle_ms = 90000};
+	struct fixture *fx = *state;
+	struct silent m = {.fx = fx};
+	struct caller a;
+	uint16_t port;
+	int fd = listen_on_loopback(&port);
+
+	m.ctx = cert_ssl_ctx(fx->server, true, WIRE_ALPN, NULL);
+	assert_non_null(m.ctx);
+	m.event = event_new(fx->base, fd, EV_READ | EV_PERSIST, on_silent_visit, &m);
+	event_add(m.event, NULL);
+	caller_init(&a, fx, port);
+	caller_open(&a, fx, "test");
+	UNTIL(fx, online(&a));
+	assert_int_equal(say(&a, &a, "hello"), 0);
+	UNTIL(fx, m.conn[0].frames == 2);
+	assert_int_equal(m.conn[0].last, FRAME_SEND);
+	assert_int_equal(wire_send(m.conn[0].wire, &no), 0);
+	UNTIL(fx, a.went_offline == 1);
+	assert_string_equal(a.why, "the mailbox says: too many");
+	UNTIL(fx, m.conn[1].frames == 1);
+	assert_int_equal(a.went_online, 1);
+	assert_int_equal(say(&a, &a, "again"), -1);
+	assert_int_equal(wire_send(m.conn[1].wire, &ready), 0);
+	UNTIL(fx, a.went_online == 2);
+	caller_stop(&a);
+	for (size_t i = 0; i < 2; i++)
+		wire_free(m.conn[i].wire);
+	event_free(m.event);
+	SSL_CTX_free(m.ctx);
+	close(fd);
 }
 
 static void
@@ -938,6 +1013,7 @@ main(void)
 	    TEST(closing_inside_a_callback_is_fine),
 	    TEST(something_else_is_recognised),
 	    TEST(mqtt_needs_the_library),
+	    TEST(a_round_trip_is_saved),
 	    TEST(the_protocol_has_an_order),
 	    TEST(garbage_ends_the_connection),
 	    TEST(garbage_inside_tls_ends_the_connection),
