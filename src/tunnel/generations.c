@@ -590,6 +590,17 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 	g->cb.send(g->arg, sealed, len);
 }
 
+/* The client counts: our number is whatever its next message says. If it has not counted yet,
+ * that is 1, and our candidates can be on their way before its message is here. If it has,
+ * it ignores them. */
+static void
+meet_client(struct generations *g)
+{
+	g->number = 0;
+	if (g->next == NULL && needs_path(g))
+		begin(g, 1, false);
+}
+
 static void
 on_met(void *arg, bool replaced)
 {
@@ -601,11 +612,11 @@ on_met(void *arg, bool replaced)
 	g->cb.met(g->arg, replaced);
 	if (replaced)
 		generations_drop_active(g);
-	/* The server's number is whatever the client's next message says. */
-	if (!g->client)
-		g->number = 0;
 	g->asked = false;
-	start_now(g);
+	if (g->client)
+		start_now(g);
+	else
+		meet_client(g);
 }
 
 static bool

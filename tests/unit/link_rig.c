@@ -7,8 +7,6 @@
 #include "tunnel/echo.h"
 #include "tunnel/ping.h"
 
-/* A rendezvous is slower than a path. */
-#define TRIP_NS (5 * NS_PER_MS)
 
 struct letter {
 	struct letter *next;
@@ -79,7 +77,7 @@ put(int to, const uint8_t *sealed, size_t len)
 
 	if (l == NULL)
 		abort();
-	l->due_ns = clock_now_ns() + TRIP_NS + rig_below(most_ns + 1);
+	l->due_ns = clock_now_ns() + RIG_TRIP_NS + rig_below(most_ns + 1);
 	l->to = to;
 	l->len = len;
 	memcpy(l->data, sealed, len);

@@ -22,6 +22,9 @@ struct rig_end {
 };
 extern struct rig_end end[2], copy;
 
+/* A rendezvous is slower than a path. */
+#define RIG_TRIP_NS (5 * NS_PER_MS)
+
 /* What becomes of sealed messages on their way, by one seed. */
 struct rig_post {
 	uint64_t random;

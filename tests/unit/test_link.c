@@ -14,6 +14,22 @@ test_the_first_path(void **state)
 	rig_check_round_trip();
 }
 
+/* The server does not wait for the client's candidates to gather its own. */
+static void
+test_the_server_begins_when_it_meets_the_client(void **state)
+{
+	uint64_t made_ns;
+
+	(void)state;
+	UNTIL(fake_paths.made[0] + fake_paths.made[1] > 0);
+	made_ns = clock_now_ns();
+	UNTIL(fake_paths.made[0] == 1 && fake_paths.made[1] == 1);
+	assert_true(clock_now_ns() - made_ns < RIG_TRIP_NS);
+	UNTIL(rig_both_up());
+	assert_int_equal(rig_path_of(&end[1]), 1);
+	assert_int_equal(fake_paths.made[0], 1);
+}
+
 static void
 test_a_failure_at_the_client(void **state)
 {
@@ -370,6 +386,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_the_first_path),
+	    TEST(test_the_server_begins_when_it_meets_the_client),
 	    TEST(test_a_failure_at_the_client),
 	    TEST(test_a_failure_at_the_server),
 	    TEST(test_the_client_replaces_a_path_that_fails),
