@@ -64,6 +64,7 @@ def run(args):
     started = time.strftime("%Y-%m-%d %H:%M:%S")
     with Lab(args.build) as lab:
         lab.allow_cubic()
+        lab.netem = args.netem
         bench = Bench(lab, args)
         for part in args.parts or PARTS:
             print(f"{part}", flush=True)
@@ -90,6 +91,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="one short round of each")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--carriers", help="only these, comma-separated")
+    parser.add_argument("--netem", action="store_true",
+                        help="emulate the WAN with the kernel's netem instead of wanem")
     parser.add_argument("--json", default="bench.json")
     args = parser.parse_args()
     for part in args.parts:

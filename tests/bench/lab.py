@@ -80,6 +80,7 @@ class Lab:
         self.build = pathlib.Path(build).resolve()
         self.undo = []
         self.counter = 0
+        self.netem = False  # wide-area networks by the kernel's netem
 
     def __enter__(self):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mpcproxy-bench."))
@@ -187,8 +188,30 @@ class Wan:
     def close(self):
         self.emulator.stop()
 
-    def lateness(self):
-        """How many packets the emulator itself delayed by more than half a
-        millisecond, and the most; after close()."""
-        match = re.search(r"late=(\d+) late_max_ms=([0-9.]+)", self.emulator.text())
-        return (int(match[1]), float(match[2])) if match else (0, 0.0)
+
+class Netem(Lan):
+    """The same with the kernel's own queueing discipline (tc-netem(8)) on every namespace's
+    way out. With more than two parties, its line is one for all others together."""
+
+    def __init__(self, lab, n=2, *, rate, queue, delay, loss=0, burst=0, jitter=0):
+        super().__init__(lab, n)
+        bytes_per_ms = rate * 1e6 / 8 / 1e3
+        # It holds what is under way as well as what waits.
+        words = ["limit", int((queue + delay + jitter) * bytes_per_ms / LINK_MTU) + 1,
+                 "rate", f"{rate}mbit", "delay", f"{delay}ms"]
+        if jitter:
+            words += [f"{jitter / 2}ms"]
+            words[words.index("delay") + 1] = f"{delay + jitter / 2}ms"
+        if loss and burst:  # Gilbert-Elliott: so long a burst, and all is lost in it
+            leave = 100 / burst
+            words += ["loss", "gemodel", f"{leave * loss / (100 - loss)}%", f"{leave}%"]
+        elif loss:
+            words += ["loss", f"{loss}%"]
+        for ns in self.ns:
+            # A packet is a packet: nothing is cut or joined after the line.
+            lab.run("ip", "-n", ns, "link", "set", "lan0", "gso_max_segs", 1)
+            lab.run("tc", "-n", ns, "qdisc", "add", "dev", "lan0", "root", "netem", *words)
+
+
+def wide(lab, n=2, **line):
+    return (Netem if lab.netem else Wan)(lab, n, **line)

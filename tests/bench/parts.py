@@ -11,7 +11,7 @@ import tempfile
 import time
 
 import carriers
-from lab import Failed, Lan, Wan
+from lab import Failed, Lan, wide
 from table import Row, median
 
 RIVALS = ("wireguard-go", "nebula", "tinc")  # VPNs that cross NATs
@@ -118,7 +118,7 @@ def wan_throughput(bench):
     some = (carriers.Tcp, carriers.Mpcproxy, carriers.WireguardGo)
     for rtt in bench.pick((50, 150), (50,)):
         for name, share, line in CONDITIONS:
-            group = bench.carriers(some, lambda: Wan(bench.lab, **wan_line(rtt, **line)))
+            group = bench.carriers(some, lambda: wide(bench.lab, **wan_line(rtt, **line)))
             # What follows the start, which is 40 round trips and has a row of its own.
             results = interleaved(bench, group,
                                   lambda c: bulk(c, 40 * rtt, bench.pick(5000, 3000)))
@@ -133,7 +133,7 @@ def wan_throughput(bench):
 def wan_latency(bench):
     """All carriers at once, each on a line of its own: they wait, mostly."""
     group = bench.carriers((carriers.Tcp, carriers.Mpcproxy, carriers.WireguardGo),
-                           lambda: Wan(bench.lab, **wan_line(40, loss=1)))
+                           lambda: wide(bench.lab, **wan_line(40, loss=1)))
     rounds = bench.pick(400, 150)
     results = {c.name: [] for c in group}
     for _ in range(bench.rounds):
@@ -170,7 +170,7 @@ def fairness(bench):
     some = (carriers.Tcp, carriers.Mpcproxy)
     for name, net, bound, rounds, ms in (
             ("LAN", lambda: Lan(bench.lab), (1.5, "1.5 ms"), 500, 20000),
-            ("WAN 50 ms", lambda: Wan(bench.lab, **wan_line(50)),
+            ("WAN 50 ms", lambda: wide(bench.lab, **wan_line(50)),
              (WAN_QUEUE_MS / 2, "half the queue"), 30, 20000)):
         group = bench.carriers(some, net)
         skip = 300 if name == "LAN" else 2000
@@ -266,7 +266,7 @@ def bulk_memory(bench):
     added = []
     for _ in range(bench.rounds):
         group = bench.carriers((carriers.Mpcproxy,),
-                               lambda: Wan(bench.lab, **wan_line(150)))
+                               lambda: wide(bench.lab, **wan_line(150)))
         for carrier in group:
             before = [p.memory_kb()[0] for p in carrier.processes]
             stream = carrier.measure_async("throughput", 1, 0, 6000)
@@ -284,7 +284,7 @@ def bulk_memory(bench):
 def connect_time(bench):
     """All parties but one wait; how long after the last one's start is all connected?"""
     for name, net, goals in (("LAN", lambda n: Lan(bench.lab, n), ((3, 0.3), (10, 1.0))),
-                             ("WAN 50 ms", lambda n: Wan(bench.lab, n, **wan_line(50)),
+                             ("WAN 50 ms", lambda n: wide(bench.lab, n, **wan_line(50)),
                               ((3, 0.6), (10, 1.5)))):
         for n, goal in goals:
             network = net(n)
@@ -428,9 +428,9 @@ def mpyc(bench):
         return
     for name, net, factor in (
             ("LAN", lambda n: Lan(bench.lab, n), 1.1),
-            ("WAN 50 ms", lambda n: Wan(bench.lab, n, **wan_line(50)), 1.03),
+            ("WAN 50 ms", lambda n: wide(bench.lab, n, **wan_line(50)), 1.03),
             ("WAN 50 ms, loss 0.5 %",  # faster; the aim is 0.7x
-             lambda n: Wan(bench.lab, n, **wan_line(50, loss=0.5)), 1)):
+             lambda n: wide(bench.lab, n, **wan_line(50, loss=0.5)), 1)):
         for n in bench.pick((3, 5), (3,)):
             # The proxies hold MPyC's port on loopback, so plain TCP has namespaces
             # of its own.
