@@ -9,6 +9,7 @@
 #include "adhoc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "join/joiner.h"
 #include "join/words.h"
 #include "rendezvous/rendezvous.h"
@@ -55,7 +56,6 @@ static void
 touch(struct join *j)
 {
 	uint64_t when_ns = joiner_expiry(j->joiner), now_ns = clock_now_ns();
-	struct timeval tv;
 
 	if (j->ending && (when_ns == CLOCK_NEVER || now_ns >= j->until_ns ||
 			  !rendezvous_online(j->rendezvous))) {
@@ -64,12 +64,7 @@ touch(struct join *j)
 	}
 	if (j->ending && j->until_ns < when_ns)
 		when_ns = j->until_ns;
-	if (when_ns == CLOCK_NEVER) {
-		event_del(j->timer);
-		return;
-	}
-	clock_until(&tv, when_ns, now_ns);
-	event_add(j->timer, &tv);
+	timer_at(j->timer, when_ns);
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "rendezvous/rendezvous.h"
 
 struct hosting {
@@ -23,15 +24,7 @@ struct hosting {
 void
 hosting_touch(struct hosting *h)
 {
-	uint64_t when_ns = join_host_expiry(h->host);
-	struct timeval tv;
-
-	if (when_ns == CLOCK_NEVER) {
-		event_del(h->timer);
-		return;
-	}
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(h->timer, &tv);
+	timer_at(h->timer, join_host_expiry(h->host));
 }
 
 static void

@@ -13,10 +13,4 @@
 
 uint64_t clock_now_ns(void);
 
-struct timeval;
-
-/* The time from ${now_ns} until ${when_ns} as libevent wants it: zero when it has
- * passed, rounded up to microseconds otherwise, so that a timer never fires early. */
-void clock_until(struct timeval *tv, uint64_t when_ns, uint64_t now_ns);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "path/glib_loop.h"
 
 /*
@@ -118,7 +119,6 @@ watch(struct glib_loop *l, uint64_t timeout_ns)
 static void
 prepare(struct glib_loop *l)
 {
-	struct timeval tv;
 	gint timeout_ms;
 	uint64_t timeout_ns;
 
@@ -133,12 +133,7 @@ prepare(struct glib_loop *l)
 	 * and nothing is waited for. */
 	if (timeout_ns > 0)
 		timeout_ns = watch(l, timeout_ns);
-	if (timeout_ns == CLOCK_NEVER) {
-		event_del(l->timer);
-		return;
-	}
-	clock_until(&tv, timeout_ns, 0);
-	event_add(l->timer, &tv);
+	timer_after(l->timer, timeout_ns);
 }
 
 /* One round of GLib's loop, without its waiting. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "path/candidate.h"
 #include "path/carrier.h"
 #include "path/context.h"
@@ -94,7 +95,6 @@ static void
 set_timer(struct path *p)
 {
 	uint64_t when_ns = CLOCK_NEVER;
-	struct timeval tv;
 
 	if (!p->failed) {
 		when_ns = MIN(p->gather_by_ns, p->answer_by_ns);
@@ -102,12 +102,7 @@ set_timer(struct path *p)
 		when_ns = MIN(when_ns, p->bundle_ns);
 		when_ns = MIN(when_ns, p->verdict_by_ns);
 	}
-	if (when_ns == CLOCK_NEVER) {
-		event_del(p->timer);
-		return;
-	}
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(p->timer, &tv);
+	timer_at(p->timer, when_ns);
 }
 
 /* The last thing its callers do: the path may be freed in the callback. */

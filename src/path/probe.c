@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/resolve.h"
+#include "base/timer.h"
 #include "path/candidate.h"
 #include "path/interfaces.h"
 #include "path/probe.h"
@@ -152,7 +153,6 @@ static void
 advance(struct probe *p)
 {
 	uint64_t now_ns = clock_now_ns(), next_ns = CLOCK_NEVER, due_ns;
-	struct timeval tv;
 
 	for (size_t i = 0; i < p->n_asks; i++) {
 		struct ask *a = &p->ask[i];
@@ -174,8 +174,7 @@ advance(struct probe *p)
 		next_ns = due_ns < next_ns ? due_ns : next_ns;
 	}
 	if (next_ns != CLOCK_NEVER) {
-		clock_until(&tv, next_ns, now_ns);
-		event_add(p->timer, &tv);
+		timer_at(p->timer, next_ns);
 	} else if (p->looking_up == 0 && !p->over) {
 		p->over = true;
 		p->done(p->arg);

@@ -38,6 +38,12 @@ enum {
 
 _Static_assert(BUNDLE_MAX <= CONTACT_BODY_MAX, "the largest bundle fits a message");
 
+bool
+signal_facts_hide(const struct signal_facts *f)
+{
+	return f->told && f->relayed && !f->ipv4 && !f->ipv6;
+}
+
 static void
 write_field(struct writer *w, enum field type, const void *value, size_t len)
 {

@@ -48,6 +48,9 @@ struct signal_facts {
 	uint8_t turn_servers;                /* that were asked for relayed ones */
 };
 
+/* Whether they show relayed candidates alone: it is its sender's policy. */
+bool signal_facts_hide(const struct signal_facts *f);
+
 struct signal_candidates {
 	/* Counts the ICE attempts between two parties; the QUIC client chooses it,
 	 * the server answers under the same number. */

@@ -14,6 +14,7 @@
 #include <openssl/rand.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "run/command.h"
 #include "run/compare.h"
 #include "run/isolate.h"
@@ -546,12 +547,7 @@ start(struct together *t, char **words, struct err *err)
 static void
 wait_at_most(struct together *t)
 {
-	struct timeval tv;
-
-	if (t->options->timeout_ns == CLOCK_NEVER)
-		return;
-	clock_until(&tv, t->options->timeout_ns, 0);
-	evtimer_add(t->limit, &tv);
+	timer_after(t->limit, t->options->timeout_ns);
 }
 
 static void

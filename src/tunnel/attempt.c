@@ -1,9 +1,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#include <openssl/crypto.h>
 
 #include "base/clock.h"
 #include "tunnel/attempt.h"
+#include "tunnel/turn.h"
 
 struct attempt {
 	struct attempt_callbacks cb;
@@ -133,8 +137,42 @@ static const struct path_callbacks path_callbacks = {
     .probed = on_probed,
 };
 
+/* What the path may use besides the session's servers. */
+static void
+set_turn_credentials(const struct local *local, struct path_config *cfg,
+		     char user[TURN_USER_BYTES], char password[TURN_PASSWORD_BYTES])
+{
+	cfg->turn_user = local->turn_user;
+	cfg->turn_password = local->turn_password;
+	if (local->turn_secret != NULL &&
+	    turn_credentials(local->turn_secret, (int64_t)time(NULL), user, password) ==
+		0) {
+		cfg->turn_user = user;
+		cfg->turn_password = password;
+	}
+}
+
+static struct path *
+make_path(struct attempt *a, const struct link_config *link,
+	  const struct attempt_config *cfg, struct err *err)
+{
+	struct path_config path_cfg = {
+	    .controlling = link->self < link->peer,
+	    .policy = cfg->policy,
+	    .session = link->session,
+	    .patience_ns = cfg->patience_ns,
+	};
+	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
+	struct path *p;
+
+	set_turn_credentials(link->local, &path_cfg, user, password);
+	p = path_new(link->path_ctx, &path_cfg, &path_callbacks, a, err);
+	OPENSSL_cleanse(password, sizeof password);
+	return p;
+}
+
 struct attempt *
-attempt_new(struct path_context *ctx, const struct path_config *cfg, uint32_t generation,
+attempt_new(const struct link_config *link, const struct attempt_config *cfg,
 	    const struct attempt_callbacks *cb, void *arg, struct err *err)
 {
 	struct attempt *a = calloc(1, sizeof *a);
@@ -145,10 +183,10 @@ attempt_new(struct path_context *ctx, const struct path_config *cfg, uint32_t ge
 	}
 	a->cb = *cb;
 	a->arg = arg;
-	a->generation = generation;
+	a->generation = cfg->generation;
 	a->direct_only = cfg->policy == PATH_DIRECT;
 	a->started_ns = clock_now_ns();
-	a->path = path_new(ctx, cfg, &path_callbacks, a, err);
+	a->path = make_path(a, link, cfg, err);
 	if (a->path == NULL) {
 		free(a);
 		return NULL;
@@ -163,6 +201,13 @@ attempt_free(struct attempt *a)
 		return;
 	path_free(a->path);
 	free(a);
+}
+
+void
+attempt_hand_over(struct attempt *a, const struct attempt_callbacks *cb, void *arg)
+{
+	a->cb = *cb;
+	a->arg = arg;
 }
 
 int

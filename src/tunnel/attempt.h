@@ -7,6 +7,7 @@
 
 #include "path/path.h"
 #include "rendezvous/signal.h"
+#include "tunnel/link.h"
 
 /*
  * One ICE generation towards a peer: a path together with the number under which both
@@ -27,11 +28,22 @@ struct attempt_callbacks {
 	void (*probed)(void *arg, struct attempt *a);
 };
 
-struct attempt *attempt_new(struct path_context *ctx, const struct path_config *cfg,
-			    uint32_t generation, const struct attempt_callbacks *cb,
-			    void *arg, struct err *err);
+struct attempt_config {
+	uint32_t generation;
+	enum path_policy policy;
+	uint64_t patience_ns; /* path.h */
+};
+
+/* A path to ${link}'s peer, with what its session.ini and local.ini have for it. */
+struct attempt *attempt_new(const struct link_config *link,
+			    const struct attempt_config *cfg,
+			    const struct attempt_callbacks *cb, void *arg,
+			    struct err *err);
 /* Not from within a callback of its own. NULL is ignored. */
 void attempt_free(struct attempt *a);
+
+/* Somebody else has it from now on. */
+void attempt_hand_over(struct attempt *a, const struct attempt_callbacks *cb, void *arg);
 
 /* The other side's bundle of this generation. */
 int attempt_remote(struct attempt *a, const struct signal_candidates *m, struct err *err);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "tunnel/conn.h"
 
 struct conn {
@@ -23,12 +24,10 @@ static void
 arm(struct conn *c)
 {
 	uint64_t when_ns = quic_expiry(c->quic);
-	struct timeval tv;
 
 	if (when_ns >= c->timer_ns)
 		return;
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(c->timer, &tv);
+	timer_at(c->timer, when_ns);
 	c->timer_ns = when_ns;
 }
 

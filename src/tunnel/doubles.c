@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "tunnel/doubles.h"
 
 struct doubles {
@@ -12,15 +13,7 @@ struct doubles {
 static void
 arm(struct doubles *d)
 {
-	uint64_t when_ns = twin_expiry(d->twin);
-	struct timeval tv;
-
-	if (when_ns == CLOCK_NEVER) {
-		event_del(d->timer);
-		return;
-	}
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(d->timer, &tv);
+	timer_at(d->timer, twin_expiry(d->twin));
 }
 
 static void

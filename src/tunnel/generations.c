@@ -1,33 +1,27 @@
 #include <stdlib.h>
-#include <time.h>
-
-#include <openssl/crypto.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "tunnel/generations.h"
 #include "tunnel/offer.h"
-#include "tunnel/search.h"
+#include "tunnel/searcher.h"
 #include "tunnel/signaller.h"
-#include "tunnel/turn.h"
 
 /* Between failed attempts: long enough not to load a relay or the rendezvous, short
  * enough that a person who mends the network need not wait. */
-#define RETRY_FIRST_MS 500
-#define RETRY_MAX_MS   15000
+#define RETRY_FIRST_NS (500 * NS_PER_MS)
+#define RETRY_MAX_NS   (15 * NS_PER_S)
 
 /* From an attempt's start until it is given up. ICE itself gives up earlier once it has
  * the other side's candidates. */
-#define ATTEMPT_LIMIT_S 60
+#define ATTEMPT_LIMIT_NS (60 * NS_PER_S)
 
 /* An attempt that has lasted so long has checked what there was to check. */
 #define TRIED_NS (2 * NS_PER_S)
 
 /* How long a server that wants a path waits before it asks again. */
-#define ASK_AGAIN_MS 8000
-
-/* How often a client that waits for the other side to take its block asks. */
-#define ASK_OFFER_MS 500
+#define ASK_AGAIN_NS (8 * NS_PER_S)
 
 struct generations {
 	struct link_config cfg;
@@ -43,16 +37,14 @@ struct generations {
 	uint32_t number; /* of the newest */
 	struct attempt *active;
 	struct attempt *next;
-	struct offer offer;   /* an attempt that blocks carry, beside all others */
+	struct offer *offer;  /* an attempt that blocks carry, beside all others */
 	struct attempt *gone; /* replaced, perhaps from within its own callback */
 	bool given_up;        /* ${next} */
 	bool searching;       /* ${next} is to replace a relayed path that works */
-	unsigned retry_ms;
+	uint64_t retry_ns;
 	struct event *retry;
-	struct search search;
-	struct event *search_due;
+	struct searcher *searcher;
 	struct event *limit; /* of ${next} */
-	struct event *ask;   /* whether the other side has our block */
 	struct event *reap;  /* only ever activated: runs outside of all callbacks */
 };
 
@@ -92,22 +84,6 @@ drop_search(struct generations *g)
 }
 
 static const struct attempt_callbacks attempt_callbacks;
-
-/* What the path may use besides the session's servers. */
-static void
-set_turn_credentials(const struct local *local, struct path_config *cfg,
-		     char user[TURN_USER_BYTES], char password[TURN_PASSWORD_BYTES])
-{
-	cfg->turn_user = local->turn_user;
-	cfg->turn_password = local->turn_password;
-	if (local->turn_secret != NULL &&
-	    turn_credentials(local->turn_secret, (int64_t)time(NULL), user, password) ==
-		0) {
-		cfg->turn_user = user;
-		cfg->turn_password = password;
-	}
-}
-
 static void pursue(struct generations *g);
 
 static enum path_policy
@@ -116,45 +92,27 @@ policy(const struct generations *g)
 	return g->cfg.them->policy;
 }
 
-static struct attempt *
-make_attempt(struct generations *g, uint32_t number, enum path_policy p,
-	     uint64_t patience_ns, struct err *err)
-{
-	struct path_config cfg = {
-	    .controlling = g->client,
-	    .policy = p,
-	    .session = g->cfg.session,
-	    .patience_ns = patience_ns,
-	};
-	char user[TURN_USER_BYTES], password[TURN_PASSWORD_BYTES];
-	struct attempt *a;
-
-	set_turn_credentials(g->cfg.local, &cfg, user, password);
-	a = attempt_new(g->cfg.path_ctx, &cfg, number, &attempt_callbacks, g, err);
-	OPENSSL_cleanse(password, sizeof password);
-	return a;
-}
-
 /* Negotiate a path under ${number}, in place of one under negotiation; with ${direct}
  * one without relays, unless our own policy is to show nothing but relays. */
 static void
 begin(struct generations *g, uint32_t number, bool direct)
 {
-	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
+	struct attempt_config cfg = {
+	    .generation = number,
+	    .policy = direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g),
+	};
 	struct err err;
 
 	drop_next(g);
 	signaller_supersede(g->signaller);
 	g->number = number;
-	g->next = make_attempt(
-	    g, number, direct && policy(g) != PATH_RELAY ? PATH_DIRECT : policy(g), 0,
-	    &err);
+	g->next = attempt_new(&g->cfg, &cfg, &attempt_callbacks, g, &err);
 	if (g->next == NULL) {
 		log_error("peer=%s cannot gather candidates: %s", g->name, err.text);
 		pursue(g);
 		return;
 	}
-	event_add(g->limit, &limit);
+	timer_after(g->limit, ATTEMPT_LIMIT_NS);
 }
 
 /* Without a rendezvous or a peer behind it there is nobody to negotiate with; the return
@@ -162,26 +120,19 @@ begin(struct generations *g, uint32_t number, bool direct)
 static void
 start(struct generations *g)
 {
-	if (g->client && g->online && g->next == NULL && needs_path(g) &&
-	    signaller_is_met(g->signaller))
+	if (!g->client || !needs_path(g))
+		return;
+	drop_search(g);
+	if (g->online && g->next == NULL && signaller_is_met(g->signaller))
 		begin(g, g->number + 1, false);
 }
 
 static void
 start_now(struct generations *g)
 {
-	g->retry_ms = 0;
+	g->retry_ns = 0;
 	event_del(g->retry);
 	start(g);
-}
-
-static void
-arm_retry(struct generations *g, unsigned ms)
-{
-	struct timeval tv;
-
-	clock_until(&tv, ms * NS_PER_MS, 0);
-	event_add(g->retry, &tv);
 }
 
 /* See to it that there will be a path, as long as one is needed: the client by starting
@@ -189,22 +140,22 @@ arm_retry(struct generations *g, unsigned ms)
 static void
 pursue(struct generations *g)
 {
-	if (needs_path(g))
-		drop_search(g);
-	if (g->next != NULL || !needs_path(g) ||
-	    event_pending(g->retry, EV_TIMEOUT, NULL))
+	if (!needs_path(g))
+		return;
+	drop_search(g);
+	if (g->next != NULL || event_pending(g->retry, EV_TIMEOUT, NULL))
 		return;
 	if (!g->client) {
 		/* Nothing that was said before matters now. */
 		signaller_supersede(g->signaller);
 		signaller_ask_for_restart(g->signaller, g->number);
-		arm_retry(g, ASK_AGAIN_MS);
+		timer_after(g->retry, ASK_AGAIN_NS);
 		return;
 	}
-	if (g->retry_ms == 0)
-		g->retry_ms = RETRY_FIRST_MS;
-	arm_retry(g, g->retry_ms);
-	g->retry_ms = g->retry_ms * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : g->retry_ms * 2;
+	if (g->retry_ns == 0)
+		g->retry_ns = RETRY_FIRST_NS;
+	timer_after(g->retry, g->retry_ns);
+	g->retry_ns = g->retry_ns * 2 > RETRY_MAX_NS ? RETRY_MAX_NS : g->retry_ns * 2;
 }
 
 static void
@@ -224,7 +175,6 @@ void
 generations_want(struct generations *g, bool at_once)
 {
 	g->wanted = true;
-	drop_search(g);
 	if (g->client && at_once)
 		start_now(g);
 	else
@@ -235,7 +185,7 @@ static void
 satisfied(struct generations *g)
 {
 	g->wanted = g->asked = false;
-	g->retry_ms = 0;
+	g->retry_ns = 0;
 	event_del(g->retry);
 }
 
@@ -260,19 +210,6 @@ is_relayed(const struct generations *g)
 	return g->active != NULL && attempt_is_relayed(g->active);
 }
 
-static void
-arm_search(struct generations *g)
-{
-	struct timeval tv;
-
-	if (g->search.next_ns == CLOCK_NEVER) {
-		event_del(g->search_due);
-		return;
-	}
-	clock_until(&tv, g->search.next_ns, clock_now_ns());
-	event_add(g->search_due, &tv);
-}
-
 /* The active path is another one. The client has a direct path looked for as long as it
  * is relayed; the server leaves it to the client. */
 static void
@@ -280,8 +217,7 @@ look_for_relay(struct generations *g)
 {
 	if (!g->client || policy(g) != PATH_ANY)
 		return;
-	search_path(&g->search, is_relayed(g), clock_now_ns());
-	arm_search(g);
+	searcher_path(g->searcher, is_relayed(g));
 }
 
 /* The other side shows relayed candidates alone: it wants no other path. */
@@ -291,38 +227,25 @@ peer_hides(const struct generations *g)
 	struct signal_facts ours, theirs;
 
 	attempt_facts(g->active, &ours, &theirs);
-	return theirs.told && theirs.relayed && !theirs.ipv4 && !theirs.ipv6;
+	return signal_facts_hide(&theirs);
 }
 
-static void
-on_search_due(evutil_socket_t fd, short what, void *arg)
+static enum searcher_did
+on_search_due(void *arg)
 {
 	struct generations *g = arg;
 
-	(void)fd;
-	(void)what;
 	/* Who needs a path finds one of any kind. */
 	if (!g->online || g->next != NULL || needs_path(g) ||
-	    !signaller_is_met(g->signaller)) {
-		search_later(&g->search, clock_now_ns());
-	} else if (!is_relayed(g) || peer_hides(g)) {
-		/* The next path brings the matter up again. */
-		g->search.next_ns = CLOCK_NEVER;
-	} else {
-		search_tried(&g->search, clock_now_ns());
-		log_debug("peer=%s looking for a direct path", g->name);
-		begin(g, g->number + 1, true);
-		g->searching = g->next != NULL;
-	}
-	arm_search(g);
-}
-
-/* What failed before may work now. */
-static void
-search_now(struct generations *g)
-{
-	search_afresh(&g->search, clock_now_ns());
-	arm_search(g);
+	    !signaller_is_met(g->signaller))
+		return SEARCHER_WAITS;
+	/* The next path brings the matter up again. */
+	if (!is_relayed(g) || peer_hides(g))
+		return SEARCHER_STOPS;
+	log_debug("peer=%s looking for a direct path", g->name);
+	begin(g, g->number + 1, true);
+	g->searching = g->next != NULL;
+	return SEARCHER_TRIED;
 }
 
 static void
@@ -340,87 +263,46 @@ retire_active(struct generations *g)
 int
 generations_offer(struct generations *g, struct err *err)
 {
-	if (g->offer.attempt != NULL)
-		return 0;
-	g->offer.attempt =
-	    make_attempt(g, offer_number(g->number), policy(g), OFFER_PATIENCE_NS, err);
-	return g->offer.attempt != NULL ? 0 : -1;
+	return offer_begin(g->offer, g->number, err);
 }
 
 int
 generations_get_offer(struct generations *g, uint8_t sealed[ENVELOPE_SEALED_MAX],
 		      size_t *len, struct err *err)
 {
-	return offer_make(&g->offer, &g->cfg, sealed, len, err);
-}
-
-/* Not from within a callback of its attempt. */
-static void
-drop_offer(struct generations *g)
-{
-	attempt_free(g->offer.attempt);
-	offer_reset(&g->offer);
+	return offer_make(g->offer, sealed, len, err);
 }
 
 enum link_taken
 generations_take_offer(struct generations *g, const uint8_t *sealed, size_t len,
 		       char age[LINK_AGE_BYTES], struct err *err)
 {
-	struct offer_content o;
-	bool renewed;
-
-	if (offer_read(&g->offer, &g->cfg, sealed, len, &o, err) != 0)
-		return LINK_NOT_TAKEN;
-	offer_describe_age(age, o.made_s);
-	/* Its sender has begun anew, and an agent cannot be told other credentials. */
-	if (offer_is_other(&g->offer, &o))
-		drop_offer(g);
-	renewed = g->offer.attempt == NULL || !g->offer.made;
-	if (generations_offer(g, err) != 0)
-		return LINK_NOT_TAKEN;
-	if (offer_take(&g->offer, &o, !g->client, err) != 0)
-		return LINK_NOT_TAKEN;
-	return renewed ? LINK_TAKEN_UNANSWERED : LINK_TAKEN;
+	return offer_take(g->offer, sealed, len, g->number, age, err);
 }
 
-/* Whether the server's path works as well: it answers probes only then. */
+/* From here on it is an attempt like all others. */
 static void
-ask_offer(struct generations *g)
-{
-	static const struct timeval again = {0, ASK_OFFER_MS * 1000};
-
-	path_probe(attempt_path(g->offer.attempt), false);
-	event_add(g->ask, &again);
-}
-
-static void
-on_ask(evutil_socket_t fd, short what, void *arg)
+on_offer_works(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	(void)fd;
-	(void)what;
-	if (g->offer.attempt != NULL && attempt_is_ready(g->offer.attempt))
-		ask_offer(g);
-}
-
-/* Its path works: from here on it is an attempt like all others. */
-static void
-use_offer(struct generations *g)
-{
-	static const struct timeval limit = {.tv_sec = ATTEMPT_LIMIT_S};
-
 	drop_next(g);
-	g->next = g->offer.attempt;
-	offer_reset(&g->offer);
-	g->number = attempt_generation(g->next);
-	event_add(g->limit, &limit);
+	g->next = a;
+	g->number = attempt_generation(a);
+	attempt_hand_over(a, &attempt_callbacks, g);
+	timer_after(g->limit, ATTEMPT_LIMIT_NS);
+	signaller_send_concluded(g->signaller, g->number);
+	g->cb.ready(g->arg, a);
 }
+
+static const struct offer_callbacks offer_callbacks = {
+    .works = on_offer_works,
+};
 
 void
 generations_promote(struct generations *g)
 {
-	drop_offer(g);
+	offer_end(g->offer);
 	retire_active(g);
 	g->active = g->next;
 	g->next = NULL;
@@ -465,8 +347,6 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	attempt_free(g->gone);
 	g->gone = NULL;
-	if (g->offer.failed)
-		drop_offer(g);
 	if (g->next != NULL && (g->given_up || attempt_has_failed(g->next)))
 		drop_next(g);
 	pursue(g);
@@ -487,10 +367,8 @@ on_local_candidates(void *arg, struct attempt *a, const uint8_t *body, size_t le
 {
 	struct generations *g = arg;
 
-	if (a == g->offer.attempt)
-		offer_collect(&g->offer, body, len);
-	else
-		signaller_send_candidates(g->signaller, body, len);
+	(void)a;
+	signaller_send_candidates(g->signaller, body, len);
 }
 
 static void
@@ -502,13 +380,6 @@ on_ready(void *arg, struct attempt *a)
 		return;
 	log_debug("peer=%s generation=%u a candidate pair works", g->name,
 		  attempt_generation(a));
-	if (a == g->offer.attempt && g->client) {
-		/* The other side's agent answers checks before it has our block. */
-		ask_offer(g);
-		return;
-	}
-	if (a == g->offer.attempt)
-		use_offer(g);
 	signaller_send_concluded(g->signaller, attempt_generation(a));
 	g->cb.ready(g->arg, a);
 }
@@ -520,12 +391,7 @@ on_failed(void *arg, struct attempt *a, const char *why)
 
 	if (a == g->gone)
 		return;
-	if (a == g->offer.attempt) {
-		log_warn("peer=%s the blocks have led to no path: %s", g->name, why);
-		g->offer.failed = true;
-	} else {
-		g->cb.failed(g->arg, a, why);
-	}
+	g->cb.failed(g->arg, a, why);
 	reap_soon(g);
 }
 
@@ -534,8 +400,7 @@ on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
 {
 	struct generations *g = arg;
 
-	/* Who is ahead of us in an exchange of blocks says it again. */
-	if (a != g->gone && a != g->offer.attempt)
+	if (a != g->gone)
 		g->cb.datagram(g->arg, a, data, len);
 }
 
@@ -544,8 +409,7 @@ on_writable(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	if (a != g->offer.attempt)
-		g->cb.writable(g->arg, a);
+	g->cb.writable(g->arg, a);
 }
 
 static void
@@ -553,12 +417,7 @@ on_alive(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	if (a != g->offer.attempt) {
-		g->cb.alive(g->arg, a);
-		return;
-	}
-	use_offer(g);
-	g->cb.ready(g->arg, a);
+	g->cb.alive(g->arg, a);
 }
 
 static void
@@ -566,8 +425,7 @@ on_probed(void *arg, struct attempt *a)
 {
 	struct generations *g = arg;
 
-	if (a != g->offer.attempt)
-		g->cb.probed(g->arg, a);
+	g->cb.probed(g->arg, a);
 }
 
 static const struct attempt_callbacks attempt_callbacks = {
@@ -719,7 +577,7 @@ on_search(void *arg, uint32_t number)
 		return;
 	/* What is under way meets addresses of before. */
 	drop_search(g);
-	search_now(g);
+	searcher_now(g->searcher);
 }
 
 static void
@@ -760,7 +618,7 @@ static void
 ask_for_search(struct generations *g)
 {
 	if (g->client)
-		search_now(g);
+		searcher_now(g->searcher);
 	else
 		signaller_ask_for_search(g->signaller, g->number);
 }
@@ -815,13 +673,8 @@ make_events(struct generations *g)
 {
 	g->retry = evtimer_new(g->cfg.base, on_retry, g);
 	g->limit = evtimer_new(g->cfg.base, on_limit, g);
-	g->ask = evtimer_new(g->cfg.base, on_ask, g);
 	g->reap = evtimer_new(g->cfg.base, on_reap, g);
-	g->search_due = evtimer_new(g->cfg.base, on_search_due, g);
-	return g->retry != NULL && g->limit != NULL && g->ask != NULL && g->reap != NULL &&
-		       g->search_due != NULL
-		   ? 0
-		   : -1;
+	return g->retry != NULL && g->limit != NULL && g->reap != NULL ? 0 : -1;
 }
 
 static void
@@ -853,11 +706,16 @@ generations_new(const struct link_config *cfg, const struct generations_callback
 	g->arg = arg;
 	g->name = cfg->them->name;
 	g->client = cfg->self < cfg->peer;
-	search_init(&g->search);
 	if (make_events(g) != 0) {
 		err_set(err, "out of memory");
 		goto err1;
 	}
+	g->searcher = searcher_new(cfg->base, on_search_due, g, err);
+	if (g->searcher == NULL)
+		goto err1;
+	g->offer = offer_new(&g->cfg, &offer_callbacks, g, err);
+	if (g->offer == NULL)
+		goto err1;
 	g->signaller =
 	    signaller_new(cfg->base, g->name, &contact_cfg, &signaller_callbacks, g, err);
 	if (g->signaller == NULL)
@@ -874,15 +732,14 @@ generations_free(struct generations *g)
 {
 	if (g == NULL)
 		return;
-	drop_offer(g);
+	offer_free(g->offer);
 	attempt_free(g->next);
 	attempt_free(g->active);
 	attempt_free(g->gone);
 	free_event(g->retry);
 	free_event(g->limit);
-	free_event(g->ask);
 	free_event(g->reap);
-	free_event(g->search_due);
+	searcher_free(g->searcher);
 	signaller_free(g->signaller);
 	free(g);
 }
@@ -929,10 +786,10 @@ generations_is_searching(const struct generations *g)
 const char *
 generations_state(const struct generations *g)
 {
-	if (g->next != NULL || g->offer.taken)
+	if (g->next != NULL)
 		return "checking candidate pairs";
-	if (g->offer.attempt != NULL)
-		return g->offer.made ? "waiting for its block" : "gathering candidates";
+	if (offer_state(g->offer) != NULL)
+		return offer_state(g->offer);
 	if (g->peer_left)
 		return "has shut down";
 	if (g->cfg.session->n_rendezvous == 0 && !signaller_is_met(g->signaller))

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "session/roster.h"
 #include "tunnel/generations.h"
 #include "tunnel/link.h"
@@ -326,7 +327,6 @@ static void
 ask_next(struct link *l)
 {
 	unsigned ms = ASK_FIRST_MS << l->asked;
-	struct timeval tv;
 
 	if (l->asked == ASK_TIMES) {
 		log_info("peer=%s generation=%u the path that ICE found does not carry "
@@ -337,9 +337,7 @@ ask_next(struct link *l)
 	}
 	l->asked++;
 	path_probe(attempt_path(generations_next(l->paths)), true);
-	ms = ms < ASK_MAX_MS ? ms : ASK_MAX_MS;
-	tv = (struct timeval){.tv_usec = (suseconds_t)(ms * 1000)};
-	event_add(l->ask, &tv);
+	timer_after(l->ask, (ms < ASK_MAX_MS ? ms : ASK_MAX_MS) * NS_PER_MS);
 }
 
 static void
@@ -506,7 +504,6 @@ look(struct link *l)
 {
 	struct attempt *active = generations_active(l->paths);
 	uint64_t now = clock_now_ns(), heard, lasted;
-	struct timeval tv;
 	struct quic *q;
 	unsigned todo;
 
@@ -533,9 +530,7 @@ look(struct link *l)
 		log_info("peer=%s heard again", l->name);
 		generations_settle(l->paths);
 	}
-	clock_until(&tv, l->silence.late ? l->silence.next_ns : heard + QUIET_NS,
-		    clock_now_ns());
-	event_add(l->pulse, &tv);
+	timer_at(l->pulse, l->silence.late ? l->silence.next_ns : heard + QUIET_NS);
 }
 
 static void

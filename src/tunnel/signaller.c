@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "session/roster.h"
 #include "tunnel/signaller.h"
 
@@ -16,15 +17,7 @@ struct signaller {
 static void
 arm(struct signaller *s)
 {
-	uint64_t when_ns = contact_expiry(s->contact);
-	struct timeval tv;
-
-	if (when_ns == CLOCK_NEVER) {
-		event_del(s->timer);
-		return;
-	}
-	clock_until(&tv, when_ns, clock_now_ns());
-	event_add(s->timer, &tv);
+	timer_at(s->timer, contact_expiry(s->contact));
 }
 
 static void

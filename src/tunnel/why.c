@@ -26,13 +26,6 @@ reachable(const struct why_side *s)
 	return s->facts.told && s->facts.mapping == SIGNAL_MAPPING_NONE;
 }
 
-/* Only relayed candidates, though it gathered: its policy. */
-static bool
-hides(const struct why_side *s)
-{
-	return s->facts.told && s->facts.relayed && !s->facts.ipv4 && !s->facts.ipv6;
-}
-
 static bool
 no_common_family(const struct signal_facts *a, const struct signal_facts *b)
 {
@@ -102,7 +95,7 @@ why_relayed(const struct why *w, char out[WHY_BYTES])
 
 	if (w->policy == PATH_RELAY) {
 		snprintf(out, WHY_BYTES, "relay: session.ini says path = relay");
-	} else if (hides(&w->them)) {
+	} else if (signal_facts_hide(&w->them.facts)) {
 		snprintf(out, WHY_BYTES, "relay: %s offers relayed addresses only",
 			 w->them.name);
 	} else {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/timer.h"
 #include "watch/pinger.h"
 
 #define LINE_BYTES 320
@@ -25,10 +27,7 @@ struct pinger {
 static void
 set_timer(struct pinger *p, uint64_t wait_ns)
 {
-	struct timeval tv;
-
-	clock_until(&tv, wait_ns, 0);
-	evtimer_add(p->timer, &tv);
+	timer_after(p->timer, wait_ns);
 }
 
 static void

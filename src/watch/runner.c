@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/pass.h"
+#include "base/timer.h"
 #include "session/session.h"
 #include "tunnel/run.h"
 #include "watch/run_line.h"
@@ -173,9 +174,7 @@ static const struct run_callbacks run_callbacks = {on_changed, on_complete, on_g
 static void
 set_timer(struct runner *r, unsigned ms)
 {
-	const struct timeval tv = {.tv_usec = (suseconds_t)ms * 1000};
-
-	evtimer_add(r->timer, &tv);
+	timer_after(r->timer, ms * NS_PER_MS);
 }
 
 static void

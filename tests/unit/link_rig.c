@@ -3,6 +3,7 @@
 
 #include <openssl/rand.h>
 
+#include "base/timer.h"
 #include "link_rig.h"
 #include "tunnel/echo.h"
 #include "tunnel/ping.h"
@@ -40,12 +41,8 @@ rig_below(uint64_t n)
 static void
 arm_postman(void)
 {
-	struct timeval tv;
-
-	if (letters == NULL)
-		return;
-	clock_until(&tv, letters->due_ns, clock_now_ns());
-	event_add(postman, &tv);
+	if (letters != NULL)
+		timer_at(postman, letters->due_ns);
 }
 
 static void
@@ -339,11 +336,11 @@ on_passed(evutil_socket_t fd, short what, void *arg)
 void
 rig_pass(uint64_t ns)
 {
-	struct timeval tv;
 	bool passed = false;
+	struct event *timer = evtimer_new(base, on_passed, &passed);
 
-	clock_until(&tv, ns, 0);
-	event_base_once(base, -1, EV_TIMEOUT, on_passed, &passed, &tv);
+	timer_after(timer, ns);
 	while (!passed)
 		rig_turn();
+	event_free(timer);
 }
