@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "tunnel/echo.h"
 #include "tunnel/flow.h"
+#include "tunnel/roster_stream.h"
 #include "tunnel/run_peer.h"
 #include "tunnel/stream_internal.h"
 
@@ -215,6 +216,9 @@ on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
 	else if (req.port == 0 && !req.udp && strcmp(req.host, SERVICE_RUN) == 0)
 		hand_over(s, run_peer_accept(peer_run(s->peer), s->qs), data + n, len - n,
 			  fin);
+	else if (req.port == 0 && !req.udp && strcmp(req.host, ROSTER_SERVICE) == 0)
+		hand_over(s, link_accept_roster(peer_link(s->peer), s->qs), data + n,
+			  len - n, fin);
 	else if ((req.port == 0 && !req.udp && strcmp(req.host, SERVICE_MPYC) == 0
 		      ? request_mpyc(s)
 		      : request_port(s, &req)) == 0) {

@@ -9,6 +9,7 @@
 #include "tunnel/generations.h"
 #include "tunnel/link.h"
 #include "tunnel/ping.h"
+#include "tunnel/roster_stream.h"
 #include "tunnel/silence.h"
 
 /* Keeps NAT mappings (RFC 4787, 4.3: 2 minutes at least, yet some keep 30 s) and tells
@@ -53,6 +54,8 @@ struct link {
 	uint64_t since_ns;
 	bool roster_differs;
 	bool dismissed; /* the peer is in the session no more */
+	struct roster_heard *heard; /* its roster, under way on a stream */
+	struct log_gate gate;       /* for lines about rosters */
 	char last_error[ERR_TEXT_BYTES];
 	char why[WHY_BYTES]; /* there is no path; "" while that is not known */
 };
@@ -84,6 +87,14 @@ drop_current(struct link *l, enum quic_code code, const char *why)
 		l->cb.down(l->arg, why);
 	}
 	generations_drop_active(l->paths);
+}
+
+/* The first version is what everybody began with. */
+static void
+tell_roster(struct link *l)
+{
+	if (link_is_up(l) && l->cfg.session->version > 1)
+		roster_tell(l, l->cfg.session);
 }
 
 /* The next path has proved itself. */
@@ -121,6 +132,7 @@ on_conn_established(void *arg, struct conn *c)
 	l->last_error[0] = '\0';
 	l->why[0] = '\0';
 	l->cb.up(l->arg);
+	tell_roster(l);
 }
 
 static void
@@ -645,10 +657,9 @@ on_roster_differs(void *arg)
 }
 
 /* What a peer says its roster is: of interest when our host has signed it after ours. */
-static void
-on_roster(void *arg, const uint8_t *data, size_t len)
+void
+link_take_roster(struct link *l, const uint8_t *data, size_t len)
 {
-	struct link *l = arg;
 	const struct session *now = l->cfg.session;
 	struct session *s;
 	struct err err;
@@ -657,17 +668,32 @@ on_roster(void *arg, const uint8_t *data, size_t len)
 		return;
 	s = roster_unpack(data, len, &now->host, &err);
 	if (s == NULL) {
-		log_warn("peer=%s sent a roster that is not our host's, ignored: %s",
-			 l->name, err.text);
+		if (log_gate_pass(&l->gate, (long long)clock_now_ns(), NULL))
+			log_warn("peer=%s sent a roster that is not our host's, ignored: "
+				 "%s",
+				 l->name, err.text);
 		return;
 	}
 	if (s->version <= now->version || strcmp(s->name, now->name) != 0) {
 		session_free(s);
 		return;
 	}
-	log_info("peer=%s brings version %llu of the session, signed by its host",
-		 l->name, (unsigned long long)s->version);
+	if (log_gate_pass(&l->gate, (long long)clock_now_ns(), NULL))
+		log_info("peer=%s brings version %llu of the session, signed by its host",
+			 l->name, (unsigned long long)s->version);
 	l->cb.roster(l->arg, s);
+}
+
+struct link_owner *
+link_accept_roster(struct link *l, struct quic_stream *qs)
+{
+	return roster_accept(l, &l->heard, qs);
+}
+
+static void
+on_roster(void *arg, const uint8_t *data, size_t len)
+{
+	link_take_roster(arg, data, len);
 }
 
 static void
@@ -782,6 +808,9 @@ link_dismiss(struct link *l)
 {
 	l->dismissed = true;
 	link_set_roster(l, l->cfg.session->roster_digest);
+	/* Before the end of the connection. */
+	if (link_is_up(l))
+		conn_flush(l->current);
 }
 
 void
@@ -794,6 +823,7 @@ void
 link_set_roster(struct link *l, const uint8_t *digest)
 {
 	generations_set_roster(l->paths, digest);
+	tell_roster(l);
 }
 
 void

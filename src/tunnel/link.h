@@ -68,7 +68,8 @@ void link_free(struct link *l);
 
 /* A rendezvous became reachable, or the last one unreachable. */
 void link_rendezvous(struct link *l, bool online);
-/* session.ini has changed to one with this roster; the connection stays. */
+/* session.ini has changed to one with this roster; the connection stays. The peer is told:
+ * also over the connection, when a host has signed it. */
 void link_set_roster(struct link *l, const uint8_t *digest);
 /* The peer is in the session no more: tell it so once, before link_free(). That will then
  * not end our life in the peer's eyes, or what we tell it would not
@@ -94,6 +95,9 @@ enum link_taken link_take_offer(struct link *l, const uint8_t *sealed, size_t le
 				char age[LINK_AGE_BYTES], struct err *err);
 
 bool link_is_up(const struct link *l);
+/* The peer's stream for its roster, and what came on it: roster_stream.h. */
+struct link_owner *link_accept_roster(struct link *l, struct quic_stream *qs);
+void link_take_roster(struct link *l, const uint8_t *data, size_t len);
 /* NULL when the link is down or the peer allows no more streams now. */
 struct quic_stream *link_open_stream(struct link *l, struct link_owner *owner);
 /* As quic_datagram_send(). */

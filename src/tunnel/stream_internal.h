@@ -21,6 +21,7 @@ enum stream_state {
 #define SERVICE_MPYC "mpyc"
 #define SERVICE_ECHO "echo"
 #define SERVICE_RUN  "run"
+/* And ROSTER_SERVICE, which does not need a peer. */
 
 struct stream {
 	struct link_owner owner; /* first: see conn.h */

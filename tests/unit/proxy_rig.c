@@ -149,10 +149,20 @@ on_drained(void *arg)
 	p->drained = true;
 }
 
+static void
+on_roster(void *arg, struct session *s)
+{
+	struct rig_party *p = arg;
+
+	p->news = (unsigned)s->version;
+	session_free(s);
+}
+
 static const struct proxy_callbacks callbacks = {
     .changed = on_changed,
     .fatal = on_fatal,
     .drained = on_drained,
+    .roster = on_roster,
 };
 
 static struct local *

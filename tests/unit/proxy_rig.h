@@ -27,6 +27,7 @@ struct rig_party {
 	struct proxy *proxy; /* NULL while it does not run */
 	uint16_t base_port;
 	bool fatal, drained;
+	unsigned news; /* the version of the newest roster it was told, 0 for none */
 };
 
 struct proxy_rig {
