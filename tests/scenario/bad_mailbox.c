@@ -1,11 +1,13 @@
 /*
  * A mailbox that nobody would want, for scenarios:
  *
- *     bad_mailbox PORT KEYFILE SEED LOST TWICE LATE DELAY_MS
+ *     bad_mailbox PORT KEYFILE SEED LOST TWICE LATE DELAY_MS [ALTER STRAY]
  *
  * loses LOST of 100 messages, delivers TWICE of 100 a second time, holds LATE of 100 (and
  * every second copy) back for a random time up to DELAY_MS, so that they come out of order,
- * and stores nothing for those who are not there. It records everything, for as long as it
+ * and stores nothing for those who are not there. Of 100 messages it delivers ALTER changed,
+ * a byte of them or the sender, whom it replaces by itself, and STRAY to somebody else
+ * besides, as well as an old message of somebody's. It records everything, for as long as it
  * lives. A line on its standard input is an order:
  *
  *     replay    deliver all that was ever recorded once more, in order
@@ -50,7 +52,8 @@ static SSL_CTX *ctx;
 static struct conn *conns;
 static struct letter **record;
 static size_t recorded;
-static unsigned lost, twice, late, delay_ms;
+static unsigned lost, twice, late, delay_ms, alter, stray;
+static struct pubkey own; /* its key */
 
 static void
 die(const char *what)
@@ -84,6 +87,37 @@ on_late(evutil_socket_t fd, short what, void *arg)
 	deliver(arg);
 }
 
+/* The same, and not as it was: sender and all begin as doc/protocol.md says. */
+static struct letter *
+altered(const struct letter *l)
+{
+	struct letter *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		die("out of memory");
+	*copy = *l;
+	if (happens(50) && copy->len > PUBKEY_BYTES)
+		memcpy(copy->data + 1, own.point, sizeof own.point);
+	else
+		copy->data[(size_t)random() % copy->len] ^= (uint8_t)(1 + random() % 255);
+	return copy;
+}
+
+/* To somebody who gets messages, too. */
+static struct letter *
+astray(const struct letter *l)
+{
+	const struct letter *other = record[(size_t)random() % recorded];
+	struct letter *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		die("out of memory");
+	*copy = *l;
+	memcpy(copy->tag, other->tag, sizeof copy->tag);
+	memcpy(copy->to, other->to, sizeof copy->to);
+	return copy;
+}
+
 static void
 deliver_later(struct letter *l)
 {
@@ -108,8 +142,14 @@ on_send(const struct conn *c, const struct frame *f)
 	l->len = f->len;
 	if (happens(twice))
 		deliver_later(l);
+	if (happens(stray)) {
+		deliver_later(astray(l));
+		deliver_later(record[(size_t)random() % recorded]);
+	}
 	if (happens(lost))
 		return;
+	if (happens(alter))
+		l = altered(l);
 	if (happens(late))
 		deliver_later(l);
 	else
@@ -229,14 +269,19 @@ main(int argc, char **argv)
 	union addr at;
 	struct err err;
 
-	if (argc != 8)
-		die("usage: bad_mailbox PORT KEYFILE SEED LOST TWICE LATE DELAY_MS");
+	if (argc != 8 && argc != 10)
+		die("usage: bad_mailbox PORT KEYFILE SEED LOST TWICE LATE DELAY_MS [ALTER "
+		    "STRAY]");
 	url.port = (uint16_t)strtoul(argv[1], NULL, 10);
 	srandom((unsigned)strtoul(argv[3], NULL, 10));
 	lost = (unsigned)strtoul(argv[4], NULL, 10);
 	twice = (unsigned)strtoul(argv[5], NULL, 10);
 	late = (unsigned)strtoul(argv[6], NULL, 10);
 	delay_ms = (unsigned)strtoul(argv[7], NULL, 10);
+	if (argc == 10) {
+		alter = (unsigned)strtoul(argv[8], NULL, 10);
+		stray = (unsigned)strtoul(argv[9], NULL, 10);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	if (access(argv[2], F_OK) != 0 && identity_generate(argv[2], &err) != 0)
@@ -251,7 +296,7 @@ main(int argc, char **argv)
 	    (int)addr_len(&at));
 	if (listener == NULL)
 		die("cannot listen");
-	url.key = *identity_pubkey(id);
+	own = url.key = *identity_pubkey(id);
 	printf("%s\n", url_format(&url, text, sizeof text));
 	fflush(stdout);
 	orders = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_order,
