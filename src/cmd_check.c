@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "options.h"
+#include "rendezvous/rendezvous.h"
 #include "setup.h"
 #include "verbs.h"
 
@@ -60,6 +61,23 @@ print_summary(const struct setup *setup)
 		       l->forward[i].at.everyone ? ", for everyone" : "");
 }
 
+/* What the files may say and this build cannot do. */
+static int
+check_build(const struct setup *setup, struct err *err)
+{
+	const struct session *s = setup->session;
+	char text[URL_TEXT_BYTES];
+	struct err why;
+
+	for (size_t i = 0; i < s->n_rendezvous; i++)
+		if (rendezvous_check(&s->rendezvous[i], &why) != 0)
+			return err_set(err, "rendezvous %s: %s",
+				       url_format_public(&s->rendezvous[i], text,
+							 sizeof text),
+				       why.text);
+	return 0;
+}
+
 int
 cmd_check(int argc, char **argv)
 {
@@ -82,6 +100,11 @@ cmd_check(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	print_summary(&setup);
+	rc = EXIT_DONE;
+	if (check_build(&setup, &err) != 0) {
+		fprintf(stderr, "mpcproxy: %s\n", err.text);
+		rc = EXIT_FAILED;
+	}
 	setup_free(&setup);
-	return EXIT_DONE;
+	return rc;
 }

@@ -603,7 +603,7 @@ cmd_invite(int argc, char **argv)
 	if (v.o.verbose)
 		log_set_level(LOG_LEVEL_DEBUG);
 	serve_set_limits();
-	if (check_terminal(&v, &err) != 0 || gather(&v, name, &err) != 0)
+	if (check_terminal(&v, &err) != 0 || (v.qr && qr_check(&err) != 0) || gather(&v, name, &err) != 0)
 		v.rc = fail(&err);
 	close_all(&v);
 	rc = v.frozen ? go_on(&v) : v.rc;

@@ -66,6 +66,32 @@ sleep_until(uint64_t when_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
 }
 
+/* A session that is yet to be made, by `mpcproxy invite` or `join` in another terminal. */
+static int
+wait_for_session(const struct setup_options *o, uint64_t deadline_ns)
+{
+	bool said = false;
+
+	while (setup_is_absent(o)) {
+		uint64_t next_ns = clock_now_ns() + LOOK_AGAIN_NS;
+
+		if (clock_now_ns() >= deadline_ns) {
+			fprintf(stderr,
+				"mpcproxy: there is no session %s yet: `mpcproxy invite %s` "
+				"makes it, or `mpcproxy join` with a ticket for it; "
+				"`mpcproxy sessions` lists those there are\n",
+				o->session, o->session);
+			return EXIT_TIMEOUT;
+		}
+		if (!said)
+			fprintf(stderr, "mpcproxy: waiting for session %s to be made\n",
+				o->session);
+		said = true;
+		sleep_until(next_ns < deadline_ns ? next_ns : deadline_ns);
+	}
+	return EXIT_DONE;
+}
+
 static int
 wait_for_all(const struct setup *setup, uint64_t deadline_ns)
 {
@@ -112,7 +138,8 @@ cmd_wait(int argc, char **argv)
 	    .operands = "",
 	    .help =
 		"Return when every party is connected, also if the proxy is yet to "
-		"start. When\nthe time is up first, name the missing and exit with 3.",
+		"start, or a\nsession of that name to be made. When the time is up first, "
+		"name the missing and\nexit with 3.",
 	    .setup = &o,
 	    .options = options,
 	    .n_options = sizeof options / sizeof *options,
@@ -130,6 +157,9 @@ cmd_wait(int argc, char **argv)
 						   "most a year of them");
 		deadline_ns = clock_now_ns() + timeout_s * NS_PER_S;
 	}
+	rc = wait_for_session(&o, deadline_ns);
+	if (rc != EXIT_DONE)
+		return rc;
 	if (setup_load(&setup, &o, &err) != 0) {
 		fprintf(stderr, "mpcproxy: %s\n", err.text);
 		return EXIT_FAILED;

@@ -1,6 +1,7 @@
 #include "invite_place.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,38 @@ own_address(union addr *out, const char *towards)
 	return rc;
 }
 
+/* Where no route leads out: an address of any network that we are on. */
+static int
+any_address(union addr *out, sa_family_t family)
+{
+	struct ifaddrs *all, *a;
+	int rc = -1;
+
+	if (getifaddrs(&all) != 0)
+		return -1;
+	for (a = all; a != NULL && rc != 0; a = a->ifa_next) {
+		if (a->ifa_addr == NULL || a->ifa_addr->sa_family != family ||
+		    addr_from_sockaddr(out, a->ifa_addr,
+				       family == AF_INET ? sizeof out->in
+							 : sizeof out->in6) != 0)
+			continue;
+		if (!addr_is_loopback(out) &&
+		    (family == AF_INET || !IN6_IS_ADDR_LINKLOCAL(&out->in6.sin6_addr)))
+			rc = 0;
+	}
+	freeifaddrs(all);
+	return rc;
+}
+
+/* The address under which others most likely reach this machine. */
+static void
+likely_address(union addr *out)
+{
+	if (own_address(out, "192.0.2.1") != 0 && own_address(out, "2001:db8::1") != 0 &&
+	    any_address(out, AF_INET) != 0 && any_address(out, AF_INET6) != 0)
+		addr_parse(out, "127.0.0.1", 0);
+}
+
 /* RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291. */
 static enum reach
 reach_of(const union addr *a)
@@ -97,14 +130,15 @@ find_port(union addr *listen, struct err *err)
 }
 
 static int
-take_listen(const char *text, union addr *listen, struct err *err)
+take_listen(const char *text, sa_family_t family, union addr *listen, struct err *err)
 {
 	char host[URL_HOST_MAX + 1];
 	struct err why;
 	uint16_t port;
 
 	if (text == NULL) {
-		addr_parse(listen, "0.0.0.0", INVITE_PLACE_PORT);
+		addr_parse(listen, family == AF_INET6 ? "::" : "0.0.0.0",
+			   INVITE_PLACE_PORT);
 		return find_port(listen, err);
 	}
 	if (host_port_parse(host, &port, text, INVITE_PLACE_PORT, &why) != 0)
@@ -161,7 +195,8 @@ serve_ourselves(const struct invite_place_options *o, const struct identity *id,
 	if (url == NULL)
 		return err_set(err, "out of memory");
 	s->n_rendezvous = 1;
-	if (take_listen(o->listen, listen, err) != 0)
+	likely_address(&own);
+	if (take_listen(o->listen, own.sa.sa_family, listen, err) != 0)
 		return -1;
 	url->scheme = URL_TLS;
 	url->key = *identity_pubkey(id);
@@ -174,9 +209,6 @@ serve_ourselves(const struct invite_place_options *o, const struct identity *id,
 	} else {
 		if (!is_any(listen))
 			own = *listen;
-		else if (own_address(&own, "192.0.2.1") != 0 &&
-			 own_address(&own, "2001:db8::1") != 0)
-			addr_parse(&own, "127.0.0.1", 0);
 		addr_set_port(&own, addr_port(listen));
 		addr_format(&own, at);
 		if (host_port_parse(url->host, &url->port, at, 0, err) != 0)

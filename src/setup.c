@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "setup.h"
@@ -53,6 +55,30 @@ identity_given(const struct setup *setup, const struct setup_options *o)
 					     : setup->local->identity;
 }
 
+bool
+setup_is_absent(const struct setup_options *o)
+{
+	char *path = store_is_name(o->session) ? store_resolve(o->session) : NULL;
+	bool absent = path != NULL && access(path, F_OK) != 0 && errno == ENOENT;
+
+	free(path);
+	return absent;
+}
+
+/* ${path} is what was made of what the user gave. */
+static struct session *
+load_session(const char *path, const struct setup_options *o, struct err *err)
+{
+	if (setup_is_absent(o)) {
+		err_set(err,
+			"there is no session %s, and no such file: `mpcproxy sessions` lists "
+			"those that were made by invitation",
+			o->session);
+		return NULL;
+	}
+	return session_load(path, err);
+}
+
 int
 setup_load(struct setup *setup, const struct setup_options *o, struct err *err)
 {
@@ -77,7 +103,7 @@ setup_load_with(struct setup *setup, const struct setup_options *o, struct sessi
 		goto fail;
 	}
 	if (setup->session == NULL)
-		setup->session = session_load(setup->path, err);
+		setup->session = load_session(setup->path, o, err);
 	if (setup->session == NULL)
 		goto fail;
 	if (setup->session->version != 0 &&

@@ -27,6 +27,9 @@ struct setup {
  * same. What ${o} points to must outlive ${setup}. On failure -1, nothing to free, and a message with file, line and remedy.
  * Also sets the log level for -v.
  */
+/* Whether it names a session, rather than a file, and there is none. */
+bool setup_is_absent(const struct setup_options *o);
+
 int setup_load(struct setup *setup, const struct setup_options *o, struct err *err);
 void setup_free(struct setup *setup);
 

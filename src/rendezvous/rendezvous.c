@@ -45,6 +45,12 @@ backend_for(enum url_scheme scheme, struct err *err)
 	}
 }
 
+int
+rendezvous_check(const struct url *url, struct err *err)
+{
+	return backend_for(url->scheme, err) != NULL ? 0 : -1;
+}
+
 struct rendezvous *
 rendezvous_open(struct event_base *base, const struct url *url,
 		const struct local *local, const char *session_name,

@@ -42,6 +42,9 @@ struct rendezvous_callbacks {
  * TCP connections go through, users and passwords, and CAs; NULL for none of all that.
  * It, ${self} and ${url} must outlive the result. Callbacks come from the event loop only, never from within a call.
  */
+/* Whether this build can use ${url}; the message says what is missing. */
+int rendezvous_check(const struct url *url, struct err *err);
+
 struct rendezvous *rendezvous_open(struct event_base *base, const struct url *url,
 				   const struct local *local,
 				   const char *session_name, const struct identity *self,

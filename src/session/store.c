@@ -49,21 +49,38 @@ beside(const char *path, const char *suffix)
 	return out;
 }
 
+/* ${given} without ".ini"; -1 when that is no name. */
+static int
+take_name(char name[SESSION_NAME_MAX + 1], const char *given)
+{
+	size_t len = strlen(given), cut = strlen(INI);
+	char text[SESSION_NAME_MAX + 1];
+
+	if (len > cut && strcmp(given + len - cut, INI) == 0)
+		len -= cut;
+	if (len > SESSION_NAME_MAX)
+		return -1;
+	memcpy(text, given, len);
+	text[len] = '\0';
+	return session_name_parse(name, text, NULL);
+}
+
+bool
+store_is_name(const char *given)
+{
+	char name[SESSION_NAME_MAX + 1];
+
+	return take_name(name, given) == 0;
+}
+
 char *
 store_resolve(const char *given)
 {
 	char name[SESSION_NAME_MAX + 1];
-	size_t len = strlen(given), cut = strlen(INI);
 	char *path;
 
-	if (strchr(given, '/') != NULL || access(given, F_OK) == 0)
+	if (access(given, F_OK) == 0 || take_name(name, given) != 0)
 		return strdup(given);
-	if (len > cut && strcmp(given + len - cut, INI) == 0)
-		len -= cut;
-	if (len > SESSION_NAME_MAX)
-		return strdup(given);
-	memcpy(name, given, len);
-	name[len] = '\0';
 	path = store_path(name, INI);
 	if (path != NULL && access(path, F_OK) == 0)
 		return path;

@@ -25,6 +25,9 @@ char *store_path(const char *name, const char *suffix);
  * short. */
 char *store_resolve(const char *given);
 
+/* Whether ${given} is what a session may be called, with or without ".ini": not a path. */
+bool store_is_name(const char *given);
+
 /*
  * Write ${s}, which is signed, to ${path}: whole or not at all. Refused when there is a
  * session of another host already, another one of this version, or a newer one: what the

@@ -12,6 +12,7 @@ import time
 
 import carriers
 from lab import Failed, Lan, wide
+from steps import steps
 from table import Row, median
 
 RIVALS = ("wireguard-go", "nebula", "tinc")  # VPNs that cross NATs
@@ -473,6 +474,7 @@ PARTS = {
     "connect-nat": connect_nat,
     "streams": streams,
     "mailbox": mailbox,
+    "steps": steps,
     "socks": socks,
     "mpyc": mpyc,
 }
