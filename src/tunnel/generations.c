@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/timer.h"
+#include "rendezvous/gate.h"
 #include "tunnel/generations.h"
 #include "tunnel/offer.h"
 #include "tunnel/searcher.h"
@@ -19,6 +20,10 @@
 
 /* An attempt that has lasted so long has checked what there was to check. */
 #define TRIED_NS (2 * NS_PER_S)
+
+/* Attempts that the peer has begun: each costs sockets, and places at relays. */
+#define PROVOKED_BURST 8
+#define PROVOKED_EVERY (1 * NS_PER_S)
 
 /* How long a server that wants a path waits before it asks again. */
 #define ASK_AGAIN_NS (8 * NS_PER_S)
@@ -42,6 +47,8 @@ struct generations {
 	bool given_up;        /* ${next} */
 	bool searching;       /* ${next} is to replace a relayed path that works */
 	uint64_t retry_ns;
+	uint64_t provoked_ns; /* a gate */
+	struct log_gate gate; /* for lines that the peer provokes */
 	struct event *retry;
 	struct searcher *searcher;
 	struct event *limit; /* of ${next} */
@@ -448,6 +455,13 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 	g->cb.send(g->arg, sealed, len);
 }
 
+/* Whether the peer may have an attempt begun at once. */
+static bool
+may_provoke(struct generations *g)
+{
+	return gate_pass(&g->provoked_ns, PROVOKED_BURST, PROVOKED_EVERY, clock_now_ns());
+}
+
 /* The client counts: our number is whatever its next message says. If it has not counted yet,
  * that is 1, and our candidates can be on their way before its message is here. If it has,
  * it ignores them. */
@@ -455,7 +469,7 @@ static void
 meet_client(struct generations *g)
 {
 	g->number = 0;
-	if (g->next == NULL && needs_path(g))
+	if (g->next == NULL && needs_path(g) && may_provoke(g))
 		begin(g, 1, false);
 }
 
@@ -471,10 +485,12 @@ on_met(void *arg, bool replaced)
 	if (replaced)
 		generations_drop_active(g);
 	g->asked = false;
-	if (g->client)
+	if (!g->client)
+		meet_client(g);
+	else if (may_provoke(g))
 		start_now(g);
 	else
-		meet_client(g);
+		pursue(g);
 }
 
 static bool
@@ -529,6 +545,23 @@ on_roster(void *arg, const uint8_t *data, size_t len)
 	g->cb.roster(g->arg, data, len);
 }
 
+/* The client has begun attempt ${m->generation}. */
+static void
+follow(struct generations *g, const struct signal_candidates *m)
+{
+	given_up_by_peer(g);
+	if (may_provoke(g)) {
+		begin(g, m->generation, m->direct);
+		g->searching = m->direct && g->next != NULL && !needs_path(g);
+		return;
+	}
+	/* What was under way it has given up. It is asked for the next in a while. */
+	drop_next(g);
+	g->number = m->generation;
+	if (!m->direct)
+		generations_want(g, false);
+}
+
 static void
 on_candidates(void *arg, const struct signal_candidates *m)
 {
@@ -536,13 +569,11 @@ on_candidates(void *arg, const struct signal_candidates *m)
 	struct attempt *a;
 	struct err err;
 
-	if (!g->client && m->generation > g->number) {
-		given_up_by_peer(g);
-		begin(g, m->generation, m->direct);
-		g->searching = m->direct && g->next != NULL && !needs_path(g);
-	}
+	if (!g->client && m->generation > g->number)
+		follow(g, m);
 	a = generations_find(g, m->generation);
-	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0)
+	if (a != NULL && !attempt_has_failed(a) && attempt_remote(a, m, &err) != 0 &&
+	    log_gate_pass(&g->gate, (long long)clock_now_ns(), NULL))
 		log_warn("peer=%s its candidates are refused: %s", g->name, err.text);
 }
 
@@ -573,7 +604,7 @@ on_search(void *arg, uint32_t number)
 	struct generations *g = arg;
 
 	(void)number;
-	if (!g->client)
+	if (!g->client || !may_provoke(g))
 		return;
 	/* What is under way meets addresses of before. */
 	drop_search(g);
