@@ -401,9 +401,10 @@ on_looked_up(void *arg, const union addr *addrs, size_t n, const char *why)
 	f->resolve = NULL;
 	error = n > 0 ? open_socket(f, &addrs[0]) : EHOSTUNREACH;
 	if (error != 0) {
-		log_info("peer=%s host=%s cannot be reached from here: %s",
-			 peer_name(f->peer), f->target.host,
-			 n > 0 ? strerror(error) : why);
+		if (peer_may_log(f->peer))
+			log_info("peer=%s host=%s cannot be reached from here: %s",
+				 peer_name(f->peer), f->target.host,
+				 n > 0 ? strerror(error) : why);
 		answer(f, header_reply_for(error));
 		return;
 	}

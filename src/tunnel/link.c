@@ -638,12 +638,20 @@ on_refused(void *arg)
 	l->cb.refused(l->arg);
 }
 
+static bool
+may_log(struct link *l)
+{
+	return log_gate_pass(&l->gate, (long long)clock_now_ns(), NULL);
+}
+
 static void
 on_roster_differs(void *arg)
 {
 	struct link *l = arg;
 
 	l->roster_differs = true;
+	if (!may_log(l))
+		return;
 	/* The host's newest version finds its way by itself. */
 	if (l->cfg.session->version != 0) {
 		log_info("peer=%s has another version of session.ini than we have",
@@ -668,7 +676,7 @@ link_take_roster(struct link *l, const uint8_t *data, size_t len)
 		return;
 	s = roster_unpack(data, len, &now->host, &err);
 	if (s == NULL) {
-		if (log_gate_pass(&l->gate, (long long)clock_now_ns(), NULL))
+		if (may_log(l))
 			log_warn("peer=%s sent a roster that is not our host's, ignored: "
 				 "%s",
 				 l->name, err.text);
@@ -678,7 +686,7 @@ link_take_roster(struct link *l, const uint8_t *data, size_t len)
 		session_free(s);
 		return;
 	}
-	if (log_gate_pass(&l->gate, (long long)clock_now_ns(), NULL))
+	if (may_log(l))
 		log_info("peer=%s brings version %llu of the session, signed by its host",
 			 l->name, (unsigned long long)s->version);
 	l->cb.roster(l->arg, s);
@@ -701,7 +709,8 @@ on_roster_agrees(void *arg)
 {
 	struct link *l = arg;
 
-	log_info("peer=%s has the same session.ini as we have now", l->name);
+	if (may_log(l))
+		log_info("peer=%s has the same session.ini as we have now", l->name);
 	l->roster_differs = false;
 }
 

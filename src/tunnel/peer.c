@@ -298,7 +298,7 @@ peer_wait(struct peer *p, struct stream *s)
 	enqueue(mpyc ? &p->waiting_mpyc : &p->waiting_ports, s, p->live_mpyc == s);
 	if (p->live_mpyc == s)
 		p->live_mpyc = NULL;
-	else if (mpyc && p->live_mpyc != NULL)
+	else if (mpyc && p->live_mpyc != NULL && peer_may_log(p))
 		log_info("peer=%s an MPyC connection waits until the one before it has "
 			 "ended",
 			 p->name);

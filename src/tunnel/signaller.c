@@ -12,6 +12,7 @@ struct signaller {
 	const char *name;
 	struct contact *contact;
 	struct event *timer;
+	struct log_gate gate;
 };
 
 static void
@@ -91,7 +92,7 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 	case SIGNAL_CANDIDATES:
 		if (signal_decode_candidates(&m, body, len) == 0)
 			s->cb.candidates(s->arg, &m);
-		else
+		else if (log_gate_pass(&s->gate, (long long)clock_now_ns(), NULL))
 			log_warn("peer=%s sent candidates that do not parse, ignored",
 				 s->name);
 		break;

@@ -144,13 +144,15 @@ void
 stream_local_gone(struct stream *s)
 {
 	if (s->state == STATE_LIVE) {
-		log_info("peer=%s a local connection broke: %s", peer_name(s->peer),
-			 joint_error(s->joint));
+		if (peer_may_log(s->peer))
+			log_info("peer=%s a local connection broke: %s",
+				 peer_name(s->peer), joint_error(s->joint));
 		stream_abort(s, QUIC_CODE_ABORTED);
 	} else {
-		log_info("peer=%s the local program hung up before the other side was "
-			 "there",
-			 peer_name(s->peer));
+		if (peer_may_log(s->peer))
+			log_info("peer=%s the local program hung up before the other "
+				 "side was there",
+				 peer_name(s->peer));
 		stream_abort(s, QUIC_CODE_CANCELLED);
 	}
 }

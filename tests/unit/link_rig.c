@@ -264,6 +264,12 @@ rig_both_relayed(bool relayed)
 	       info[1].path.relayed == relayed;
 }
 
+const uint8_t *
+rig_roster(void)
+{
+	return session->roster_digest;
+}
+
 const char *
 rig_error(const struct rig_end *e)
 {

@@ -53,6 +53,7 @@ uint32_t rig_path_of(const struct rig_end *e);
 bool rig_both_on(uint32_t number);
 /* As status says, at both ends. */
 bool rig_both_relayed(bool relayed);
+const uint8_t *rig_roster(void); /* its digest */
 const char *rig_error(const struct rig_end *e);
 const char *rig_state(const struct rig_end *e);
 

@@ -71,6 +71,29 @@ test_new_lives(void **state)
 	check_recovery();
 }
 
+/* Nor does it fill the log, or have our roster sent for each of its messages. */
+static void
+test_rosters(void **state)
+{
+	struct stderr_capture capture;
+	uint8_t digest[32];
+	size_t sent;
+
+	(void)state;
+	UNTIL(rig_both_up());
+	memcpy(digest, rig_roster(), sizeof digest);
+	stderr_collect(&capture);
+	sent = post.sent;
+	for (unsigned i = 0; i < FLOOD; i++) {
+		digest[0] ^= 1;
+		link_set_roster(end[0].link, digest);
+		rig_pass(EVERY_NS);
+	}
+	/* At both ends. */
+	assert_in_range(stderr_lines(&capture, "session.ini"), 10, 2 * (5 + 10 + 1));
+	assert_true(post.sent > sent + FLOOD);
+}
+
 int
 main(void)
 {
@@ -78,6 +101,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_new_attempts, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(test_searches, rig_setup, rig_teardown),
 	    cmocka_unit_test_setup_teardown(test_new_lives, rig_setup, rig_teardown),
+	    cmocka_unit_test_setup_teardown(test_rosters, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

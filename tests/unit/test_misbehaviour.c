@@ -280,6 +280,32 @@ test_more_echo_than_allowed(void **state)
 	RIG_UNTIL(&rig, rig_live(&rig, 1, 0) == 0);
 }
 
+/* Each is worth a line; a hundred are not. */
+static void
+test_connections_that_break(void **state)
+{
+	static struct raw_stream s;
+	uint8_t head[HEADER_REQUEST_MAX];
+	size_t len = port_header(head, "127.0.0.1", service_port);
+	struct stderr_capture capture;
+	unsigned n;
+	int fd;
+
+	(void)state;
+	stderr_collect(&capture);
+	for (unsigned i = 0; i < 100; i++) {
+		raw_open(&alice, &s);
+		raw_send(&alice, &s, head, len);
+		fd = program_accept(&rig, service);
+		expect_reply(&s, REPLY_SUCCEEDED);
+		program_abort(fd);
+		RIG_UNTIL(&rig, s.reset);
+		raw_abort(&alice, &s);
+	}
+	n = stderr_lines(&capture, "a local connection broke");
+	assert_in_range(n, 1, 30);
+}
+
 /* As many streams as QUIC allows, all unfinished: one more cannot even be opened, the
  * others are served, and all go at once. */
 static void
@@ -379,6 +405,7 @@ main(void)
 	    TEST(test_an_index_that_lies),         TEST(test_mpyc_from_a_larger_index),
 	    TEST(test_an_end_behind_the_greeting), TEST(test_an_end_while_dialling),
 	    TEST(test_too_many_mpyc_streams),      TEST(test_more_echo_than_allowed),
+	    TEST(test_connections_that_break),
 	    TEST(test_thousands_of_streams),       TEST(test_a_peer_that_never_reads),
 	    TEST(test_a_peer_that_vanishes),
 	};
