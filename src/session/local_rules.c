@@ -265,9 +265,12 @@ parse_amount(uint64_t *out, const char *text, const char *units, const uint64_t 
 	digits[n] = '\0';
 	if (number_parse(out, digits, 1, max) != 0)
 		return -1;
-	if (unit != NULL)
-		*out *= factors[unit - units];
-	return *out <= max ? 0 : -1;
+	if (unit == NULL)
+		return 0;
+	if (*out > max / factors[unit - units])
+		return -1;
+	*out *= factors[unit - units];
+	return 0;
 }
 
 int

@@ -124,6 +124,8 @@ transmit(struct flow *f, const uint8_t *data, size_t len)
 	uint8_t whole[2 + FLOW_BYTES_MAX];
 	struct iovec part[2] = {{head, put_varint(head, f->id)}, {(void *)data, len}};
 
+	if (!peer_may_transmit(f->peer, len))
+		return;
 	f->moved_ns = clock_now_ns();
 	peer_count(f->peer, len, 0);
 	if (link_send_datagram(peer_link(f->peer), part, 2) == 0 || f->qs == NULL)
@@ -139,6 +141,8 @@ transmit(struct flow *f, const uint8_t *data, size_t len)
 static void
 deliver(struct flow *f, const uint8_t *data, size_t len)
 {
+	if (!peer_may_deliver(f->peer, len))
+		return;
 	f->moved_ns = clock_now_ns();
 	peer_count(f->peer, 0, len);
 	if (f->opener)

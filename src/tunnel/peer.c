@@ -48,7 +48,7 @@ struct peer {
 	size_t n_streams[2];
 	struct flow_list flows;
 	size_t n_flows[2];
-	struct meter meter[2]; /* of streams other than MPyC's */
+	struct meter out, in; /* of everything but MPyC's streams */
 	struct event *refill;
 	struct event *idle; /* while there is a limit */
 	uint64_t bytes_sent, bytes_received;
@@ -195,22 +195,28 @@ peer_admit_mpyc(struct peer *p)
 	return -1;
 }
 
-int
-peer_admit_port(struct peer *p, const struct stream *s)
+/* Whether local.ini allows ${d} to have what it has, and ${more}. */
+static int
+admit(struct peer *p, enum direction d, uint64_t more)
 {
 	uint64_t max = local_limit(p->cfg.local, LIMIT_STREAMS, p->cfg.peer);
+	uint64_t n = p->n_flows[d] + more;
 	struct stream_links *links;
-	uint64_t n = 0;
 
 	if (max == 0)
 		return 0;
 	TAILQ_FOREACH (links, &p->all, all)
-		n += direction(links->stream) == direction(s) &&
-		     !stream_is_mpyc(links->stream);
+		n += direction(links->stream) == d && !stream_is_mpyc(links->stream);
 	if (n <= max)
 		return 0;
 	refusal(p, "local.ini's max-streams is reached");
 	return -1;
+}
+
+int
+peer_admit_port(struct peer *p, const struct stream *s)
+{
+	return admit(p, direction(s), 0);
 }
 
 /* --- limits --- */
@@ -218,7 +224,19 @@ peer_admit_port(struct peer *p, const struct stream *s)
 void
 peer_meter(struct peer *p, struct joint *j)
 {
-	joint_set_meters(j, &p->meter[OPENED], &p->meter[ACCEPTED]);
+	joint_set_meters(j, &p->out, &p->in);
+}
+
+bool
+peer_may_transmit(struct peer *p, size_t len)
+{
+	return meter_pass(&p->out, len, clock_now_ns());
+}
+
+bool
+peer_may_deliver(struct peer *p, size_t len)
+{
+	return meter_pass(&p->in, len, clock_now_ns());
 }
 
 void
@@ -279,8 +297,8 @@ apply_limits(struct peer *p)
 	static const struct timeval every = {.tv_sec = IDLE_LOOK_S};
 	uint64_t rate = local_limit(p->cfg.local, LIMIT_RATE, p->cfg.peer);
 
-	meter_set(&p->meter[OPENED], rate, clock_now_ns());
-	meter_set(&p->meter[ACCEPTED], rate, clock_now_ns());
+	meter_set(&p->out, rate, clock_now_ns());
+	meter_set(&p->in, rate, clock_now_ns());
 	if (local_limit(p->cfg.local, LIMIT_IDLE, p->cfg.peer) > 0)
 		event_add(p->idle, &every);
 	else
@@ -366,6 +384,9 @@ peer_add_flow(struct peer *p, bool opener)
 		refusal(p, "there are too many of UDP");
 		return -1;
 	}
+	/* What the peer opens was admitted as a stream. */
+	if (opener && admit(p, d, 1) != 0)
+		return -1;
 	p->n_flows[d]++;
 	return 0;
 }

@@ -81,6 +81,9 @@ int peer_admit_mpyc(struct peer *p);
 int peer_admit_port(struct peer *p, const struct stream *s);
 /* Let ${j} move as much as local.ini allows to the party. */
 void peer_meter(struct peer *p, struct joint *j);
+/* Whether it also allows a datagram of ${len} bytes now, to the party or from it. */
+bool peer_may_transmit(struct peer *p, size_t len);
+bool peer_may_deliver(struct peer *p, size_t len);
 /* A stream was stopped by that: stream_resume() it when it may go on. */
 void peer_refill_soon(struct peer *p);
 /* ${s} wants stream_proceed() as soon as it may; not from within this call. */

@@ -619,6 +619,45 @@ def udp_relay(args):
                 local.sendto(data, clients.get(data[:2], source))
 
 
+def udp_echo(args):
+    """Send every datagram back."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", args.port))
+        say("echoing")
+        while True:
+            data, source = sock.recvfrom(CHUNK)
+            sock.sendto(data, source)
+
+
+def udp_flood(args):
+    """Send N datagrams of so many bytes to an echo, and say how many came back: each at
+    most once and as it was."""
+    missing = set(range(args.number))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", args.port))
+        for i in range(args.number):
+            sock.send(content(i, args.length - 4) + struct.pack("!I", i))
+            time.sleep(0.0005)  # or the socket's buffer is all that is measured
+            sock.settimeout(0)
+            udp_returned(sock, missing, args.length)
+        sock.settimeout(1)
+        udp_returned(sock, missing, args.length)
+    say(args.number - len(missing))
+
+
+def udp_returned(sock, missing, length):
+    """Take what has come back, until nothing has."""
+    while True:
+        try:
+            data = sock.recv(CHUNK)
+        except (BlockingIOError, TimeoutError):
+            return
+        i = struct.unpack("!I", data[-4:])[0]
+        if i not in missing or data[:-4] != content(i, length - 4):
+            raise Wrong(f"datagram {i} came twice, or is not right")
+        missing.remove(i)
+
+
 def wait_file(args):
     """Until a line of the file matches; only lines after the first SKIP bytes count."""
     import re
@@ -667,6 +706,8 @@ def main():
     verb(udp_bind, ("host", {}), port)
     verb(udp_sockets, ("pid", {"type": int}))
     verb(udp_relay, port, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
+    verb(udp_echo, port)
+    verb(udp_flood, port, number, ("length", {"type": int}))
     verb(unix_connect, ("path", {}))
     verb(wait_file, ("path", {}), ("pattern", {}), ("--skip", {"type": int, "default": 0}))
     args = parser.parse_args()

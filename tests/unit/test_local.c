@@ -272,6 +272,9 @@ refuses_the_rest(void **state)
 	    {"local-users = nobody-is-called-this", "no user `nobody"},
 	    {"max-streams = 0 for carol", "NUMBER for PARTY"},
 	    {"max-rate = 10X for carol", "BYTES for PARTY"},
+	    {"max-rate = 101G for carol", "BYTES for PARTY"},
+	    /* 2^64 and some megabytes */
+	    {"max-rate = 18446744074G for carol", "BYTES for PARTY"},
 	    {"max-idle = 30m", "TIME for PARTY"},
 	    {"expose = 8888 for dave", "no party `dave`"},
 	    {"expose = 8888 for carol dave", "no party `dave`"},

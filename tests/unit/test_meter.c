@@ -69,6 +69,25 @@ test_a_new_rate(void **state)
 	assert_int_equal(meter_allow(&m, SIZE_MAX, 0), SIZE_MAX);
 }
 
+/* Datagrams are not cut: a large one passes when anything may, and is paid for later. */
+static void
+test_datagrams(void **state)
+{
+	struct meter m = {0};
+	uint64_t total = 0, now = 0;
+
+	(void)state;
+	assert_true(meter_pass(&m, 65507, 0));
+	meter_set(&m, RATE / 10, 0);
+	for (; now <= 20 * NS_PER_S; now += NS_PER_MS)
+		total += meter_pass(&m, 65507, now) ? 65507 : 0;
+	assert_in_range(total, 2 * RATE - 65507, 2 * RATE + METER_BURST_MIN + 65507);
+	assert_int_equal(meter_allow(&m, 1, now), 0);
+	/* As much as may be owed, and the slowest rate. */
+	meter_set(&m, 1, now);
+	assert_false(meter_pass(&m, 1, now + NS_PER_S));
+}
+
 int
 main(void)
 {
@@ -77,6 +96,7 @@ main(void)
 	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_a_pause_saves_one_burst),
 	    cmocka_unit_test(test_a_new_rate),
+	    cmocka_unit_test(test_datagrams),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
