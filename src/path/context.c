@@ -202,6 +202,7 @@ path_context_set(struct path_context *ctx, const struct session *session,
 		 const struct local *local)
 {
 	ctx->local = local;
+	shims_renew(&ctx->shims);
 	if (!needs_stun(session))
 		return;
 	ctx->session = session;

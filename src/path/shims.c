@@ -1,5 +1,15 @@
+#include <stdlib.h>
+
 #include "path/shims.h"
 #include "session/web_tls.h"
+
+struct shims_entry {
+	struct shims_entry *next;
+	const struct url *server; /* NULL: left behind */
+	int family;
+	struct shim *shim;
+	SSL_CTX *tls;
+};
 
 static const struct http_proxy *
 proxy_for(const struct url *server, const struct local *local)
@@ -36,29 +46,77 @@ struct shim *
 shims_get(struct shims *s, struct event_base *base, int family, const struct url *server,
 	  const struct local *local, struct err *err)
 {
-	struct shim *shim;
+	struct shims_entry *e;
 
-	for (size_t i = 0; i < s->n; i++)
-		if (s->entry[i].server == server && s->entry[i].family == family)
-			return s->entry[i].shim;
+	for (e = s->first; e != NULL; e = e->next)
+		if (e->server == server && e->family == family)
+			return e->shim;
 	if (s->n == SHIMS_MAX) {
 		err_set(err, "more than %d TURN servers", SESSION_SERVERS_MAX);
 		return NULL;
 	}
-	shim = make(s, base, family, server, local, err);
-	if (shim == NULL)
+	e = calloc(1, sizeof *e);
+	if (e == NULL) {
+		err_set(err, "out of memory");
 		return NULL;
-	s->entry[s->n].server = server;
-	s->entry[s->n].family = family;
-	s->entry[s->n++].shim = shim;
-	return shim;
+	}
+	e->shim = make(s, base, family, server, local, err);
+	if (e->shim == NULL) {
+		free(e);
+		return NULL;
+	}
+	e->server = server;
+	e->family = family;
+	e->tls = s->tls;
+	if (e->tls != NULL)
+		SSL_CTX_up_ref(e->tls);
+	e->next = s->first;
+	s->first = e;
+	s->n++;
+	return e->shim;
+}
+
+static void
+drop(struct shims_entry **at)
+{
+	struct shims_entry *e = *at;
+
+	*at = e->next;
+	shim_free(e->shim);
+	SSL_CTX_free(e->tls);
+	free(e);
+}
+
+static void
+drop_tls(struct shims *s)
+{
+	SSL_CTX_free(s->tls);
+	s->tls = NULL;
+}
+
+void
+shims_renew(struct shims *s)
+{
+	struct shims_entry **at = &s->first;
+
+	while (*at != NULL) {
+		/* One that was given out just now may be about to be used. */
+		if ((*at)->server == NULL && shim_is_idle((*at)->shim)) {
+			drop(at);
+			continue;
+		}
+		(*at)->server = NULL;
+		at = &(*at)->next;
+	}
+	s->n = 0;
+	drop_tls(s);
 }
 
 void
 shims_free(struct shims *s)
 {
-	while (s->n > 0)
-		shim_free(s->entry[--s->n].shim);
-	SSL_CTX_free(s->tls);
-	s->tls = NULL;
+	while (s->first != NULL)
+		drop(&s->first);
+	s->n = 0;
+	drop_tls(s);
 }

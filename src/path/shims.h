@@ -13,12 +13,8 @@
 
 /* The shims of a process: made when first needed, shared by all agents. Zero is empty. */
 struct shims {
-	struct {
-		const struct url *server;
-		int family;
-		struct shim *shim;
-	} entry[SHIMS_MAX];
-	size_t n;
+	struct shims_entry *first;
+	size_t n; /* without those that shims_renew() has left behind */
 	SSL_CTX *tls;
 };
 
@@ -29,6 +25,11 @@ bool shims_needed(const struct url *server, const struct local *local);
 struct shim *shims_get(struct shims *s, struct event_base *base, int family,
 		       const struct url *server, const struct local *local,
 		       struct err *err);
+
+/* The settings may have changed: whoever asks from now on gets a new one, and turn-ca is
+ * read again. Those that were given out go on until they are idle, and are freed by a later
+ * call. */
+void shims_renew(struct shims *s);
 
 void shims_free(struct shims *s);
 

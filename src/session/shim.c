@@ -411,6 +411,12 @@ shim_free(struct shim *s)
 	free(s);
 }
 
+bool
+shim_is_idle(const struct shim *s)
+{
+	return s->n_pairs == 0;
+}
+
 void
 shim_screen(struct shim *s, shim_pass *pass, void *arg)
 {

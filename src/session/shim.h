@@ -27,6 +27,8 @@ struct shim;
 struct shim *shim_new(struct event_base *base, int family, const struct url *server,
 		      const struct http_proxy *proxy, SSL_CTX *tls, struct err *err);
 void shim_free(struct shim *s);
+/* Whether nobody is connected to it. */
+bool shim_is_idle(const struct shim *s);
 
 /* What comes from the server goes through ${pass}, which moves some or all of ${from} to
  * ${to}, drops some or leaves it for the next time. -1 and why ends the connection. */

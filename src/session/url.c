@@ -347,6 +347,17 @@ url_equal(const struct url *a, const struct url *b)
 	return memcmp(&x, &y, sizeof x) == 0;
 }
 
+bool
+urls_equal(const struct url *a, size_t n_a, const struct url *b, size_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (size_t i = 0; i < n_a; i++)
+		if (!url_equal(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
 char *
 url_format(const struct url *url, char *out, unsigned long size)
 {

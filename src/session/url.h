@@ -2,6 +2,7 @@
 #define MPCPROXY_SESSION_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -47,6 +48,9 @@ int url_parse(struct url *url, enum url_kind kind, const char *text, struct err 
 
 /* Whether they lead to the same place in the same way. */
 bool url_equal(const struct url *a, const struct url *b);
+
+/* Whether two lists are the same, in the same order. */
+bool urls_equal(const struct url *a, size_t n_a, const struct url *b, size_t n_b);
 
 /* As it would be written in session.ini. */
 char *url_format(const struct url *url, char *out, unsigned long size);

@@ -241,3 +241,14 @@ web_proxy_for(const struct web_proxy *p, const char *host)
 		return NULL;
 	return &p->http;
 }
+
+bool
+web_proxy_equal(const struct web_proxy *a, const struct web_proxy *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a->host, b->host) == 0 && a->port == b->port &&
+	       strcmp(a->credentials, b->credentials) == 0 &&
+	       a->from_environment == b->from_environment &&
+	       strcmp(a->no_proxy, b->no_proxy) == 0;
+}

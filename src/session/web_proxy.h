@@ -33,6 +33,9 @@ int web_proxy_parse(struct web_proxy *p, const char *text, struct err *err);
  * Returns 1 when there is one, 0 when there is none, and -1 when it is malformed. */
 int web_proxy_from_environment(struct web_proxy *p, struct err *err);
 
+/* Whether both say the same; each may be NULL. */
+bool web_proxy_equal(const struct web_proxy *a, const struct web_proxy *b);
+
 /* The proxy for connections to ${host}: NULL when there is none or ${p} is NULL. One from
  * the environment is not for loopback, nor for what NO_PROXY names: hosts, domains with
  * all below them, addresses, networks (10.0.0.0/8), `*`, with commas between. */

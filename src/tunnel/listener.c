@@ -190,13 +190,19 @@ is_abandoned(const struct sockaddr_un *sa)
 	return refused;
 }
 
+/* The mode of a UNIX socket. Others are turned away by who they are, not by the file's mode,
+ * which not every system heeds. */
+static mode_t
+unix_mode(const struct listener *l)
+{
+	return l->users != NULL && l->users->n > 0 ? 0666 : 0600;
+}
+
 static int
 bind_unix(struct listener *l, const char *what, struct err *err)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
-	/* Others are turned away by who they are, not by the file's mode, which not
-	 * every system heeds. */
-	mode_t before = umask(l->users != NULL && l->users->n > 0 ? 0111 : 0177);
+	mode_t before = umask(0777 & ~unix_mode(l));
 	struct stat st;
 	int fd, rc;
 
@@ -221,13 +227,20 @@ bind_unix(struct listener *l, const char *what, struct err *err)
 	return fd;
 }
 
-static void
-remove_unix(const struct listener *l)
+/* Whether the file of a UNIX socket is there, and still ours. */
+static bool
+has_file(const struct listener *l)
 {
 	struct stat st;
 
-	if (l->at.path[0] != '\0' && lstat(l->at.path, &st) == 0 && st.st_dev == l->dev &&
-	    st.st_ino == l->ino)
+	return l->at.path[0] != '\0' && lstat(l->at.path, &st) == 0 &&
+	       st.st_dev == l->dev && st.st_ino == l->ino;
+}
+
+static void
+remove_unix(const struct listener *l)
+{
+	if (has_file(l))
 		unlink(l->at.path);
 }
 
@@ -272,14 +285,33 @@ err1:
 	return NULL;
 }
 
-void
-listener_start(struct listener *l)
+static void
+warn_of_everyone(const struct listener *l)
 {
 	if (l->at.everyone)
 		log_warn("listen=%s is for everyone, as the configuration says: whoever "
 			 "reaches it acts as this party",
 			 l->text);
+}
+
+void
+listener_start(struct listener *l)
+{
+	warn_of_everyone(l);
 	event_add(l->readable, NULL);
+}
+
+void
+listener_follow(struct listener *l, bool everyone)
+{
+	bool changed = l->at.everyone != everyone;
+
+	l->at.everyone = everyone;
+	if (changed)
+		warn_of_everyone(l);
+	if (has_file(l) && chmod(l->at.path, unix_mode(l)) != 0)
+		log_warn("listen=%s its mode cannot be changed: %s", l->text,
+			 strerror(errno));
 }
 
 void

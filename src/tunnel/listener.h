@@ -30,6 +30,8 @@ struct listener *listener_new(struct event_base *base, const struct endpoint *at
 			      const char *what, const struct owner_users *users,
 			      listener_accepted *accepted, void *arg, struct err *err);
 void listener_start(struct listener *l);
+/* The configuration has changed: whether it is for everyone, and perhaps ${users}. */
+void listener_follow(struct listener *l, bool everyone);
 /* Removes a UNIX socket. */
 void listener_free(struct listener *l);
 

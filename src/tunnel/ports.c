@@ -156,7 +156,9 @@ ports_commit(struct ports *p)
 			e->added = false;
 			p->n_added--;
 		}
-		if (!e->bound)
+		if (e->bound)
+			listener_follow(e->listener, e->port.at.everyone);
+		else
 			listener_start(e->listener);
 	}
 }

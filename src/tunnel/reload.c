@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "tunnel/changes.h"
 #include "tunnel/proxy_internal.h"
 #include "tunnel/run.h"
 
@@ -24,6 +25,7 @@ struct reload {
 	struct mailbox *mailbox;
 	bool moves_mailbox;
 	size_t n_added, n_removed, n_restarted;
+	char changes[CHANGES_BYTES];
 };
 
 static bool
@@ -45,40 +47,12 @@ has_place(struct place **places, size_t n, const struct place *place)
 }
 
 static bool
-same_servers(const struct url *a, size_t n_a, const struct url *b, size_t n_b)
-{
-	if (n_a != n_b)
-		return false;
-	for (size_t i = 0; i < n_a; i++)
-		if (!url_equal(&a[i], &b[i]))
-			return false;
-	return true;
-}
-
-static bool
-same_proxy(const struct local *a, const struct local *b)
-{
-	if (a->proxy == NULL || b->proxy == NULL)
-		return a->proxy == b->proxy;
-	return memcmp(a->proxy, b->proxy, sizeof *a->proxy) == 0;
-}
-
-/* What a broker's place took from local.ini when it was opened. */
-static bool
-same_logins(const struct local *a, const struct local *b)
-{
-	return memcmp(a->login, b->login, sizeof a->login) == 0 &&
-	       strcmp(a->mqtt_ca != NULL ? a->mqtt_ca : "",
-		      b->mqtt_ca != NULL ? b->mqtt_ca : "") == 0;
-}
-
-static bool
 same_lists(const struct session *a, const struct session *b)
 {
-	return same_servers(a->rendezvous, a->n_rendezvous, b->rendezvous,
+	return urls_equal(a->rendezvous, a->n_rendezvous, b->rendezvous,
 			    b->n_rendezvous) &&
-	       same_servers(a->stun, a->n_stun, b->stun, b->n_stun) &&
-	       same_servers(a->turn, a->n_turn, b->turn, b->n_turn);
+	       urls_equal(a->stun, a->n_stun, b->stun, b->n_stun) &&
+	       urls_equal(a->turn, a->n_turn, b->turn, b->n_turn);
 }
 
 static void
@@ -100,7 +74,7 @@ keep_servers(struct url **now, size_t n_now, struct url **old, size_t n_old)
 {
 	struct url *kept = *old;
 
-	if (!same_servers(*now, n_now, kept, n_old))
+	if (!urls_equal(*now, n_now, kept, n_old))
 		return;
 	*old = *now;
 	*now = kept;
@@ -116,7 +90,7 @@ keep_lists(struct session *now, struct session *old, struct local *local,
 		     old->n_rendezvous);
 	keep_servers(&now->stun, now->n_stun, &old->stun, old->n_stun);
 	keep_servers(&now->turn, now->n_turn, &old->turn, old->n_turn);
-	if (same_proxy(local, old_local)) {
+	if (web_proxy_equal(local->proxy, old_local->proxy)) {
 		old_local->proxy = local->proxy;
 		local->proxy = kept;
 	}
@@ -147,7 +121,7 @@ check(const struct proxy *p, const struct session *s, const struct local *l, siz
 			       "mpcproxy again",
 			       p->us.name, s->parties[index].name);
 	if (p->n_retired == PROXY_RETIRED_MAX &&
-	    !(same_lists(p->session, s) && same_proxy(p->local, l)))
+	    !(same_lists(p->session, s) && web_proxy_equal(p->local->proxy, l->proxy)))
 		return err_set(err,
 			       "the servers have changed %d times while this proxy ran: "
 			       "start mpcproxy again",
@@ -189,8 +163,8 @@ static int
 prepare_places(struct reload *r, struct err *err)
 {
 	struct proxy *p = r->proxy;
-	bool same = same_proxy(p->local, r->old_local);
-	bool same_login = same_logins(p->local, r->old_local);
+	bool same = web_proxy_equal(p->local->proxy, r->old_local->proxy);
+	bool same_login = !changes_of_logins(p->local, r->old_local);
 
 	for (size_t i = 0; i < p->session->n_rendezvous; i++) {
 		const struct url *url = &p->session->rendezvous[i];
@@ -328,7 +302,7 @@ static void
 retire(struct reload *r)
 {
 	struct proxy *p = r->proxy;
-	bool same = same_lists(p->session, r->old) && same_proxy(p->local, r->old_local);
+	bool same = same_lists(p->session, r->old) && web_proxy_equal(p->local->proxy, r->old_local->proxy);
 
 	keep_lists(p->session, r->old, p->local, r->old_local);
 	if (same) {
@@ -357,6 +331,7 @@ commit(struct reload *r)
 	path_context_set(p->path_ctx, p->session, p->local);
 	commit_places(r);
 	commit_peers(r, before);
+	changes_describe(r->old, p->session, r->old_local, p->local, r->changes);
 	retire(r);
 	p->cb.changed(p->arg);
 }
@@ -375,8 +350,8 @@ proxy_reload(struct proxy *p, struct session *s, struct local *l,
 	commit(&r);
 	snprintf(summary, ERR_TEXT_BYTES,
 		 "%zu parties: %zu added, %zu removed, %zu restarted, the others are as "
-		 "they were",
-		 p->session->n_parties, r.n_added, r.n_removed, r.n_restarted);
+		 "they were%s",
+		 p->session->n_parties, r.n_added, r.n_removed, r.n_restarted, r.changes);
 	return 0;
 
 err2:

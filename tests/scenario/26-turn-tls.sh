@@ -69,6 +69,16 @@ step "from another CA"
 local_inis "turn-ca = $T/other-ca.pem"
 refused 'server=turns:localhost:[0-9]+ .*does not verify for localhost: unable to get local issuer'
 
+step "which a reload changes: the next path is there"
+proxy_start alice bob
+wait_log_since alice 'does not verify for localhost'
+local_inis "turn-ca = $T/ca.pem"
+exits 0 'changed: turn-ca (paths from now on)' verb alice reload
+exits 0 'changed: turn-ca' verb bob reload
+connected alice bob
+compute
+stop alice bob
+
 step "from none that the system knows"
 local_inis
 refused 'does not verify for localhost: unable to get local issuer certificate .*turn-ca'

@@ -73,9 +73,12 @@ without carol
 exits 1 "has no party" verb alice reload
 local_ini alice "forward = $FORWARD_PORT to bob:$SERVICE_PORT"
 mark carol
-reload alice bob dave
+reload alice
+grep -q '1 removed.*changed: forward$' "$T/reload.out" || fail "the removal is not told: $(cat "$T/reload.out")"
+reload bob dave
 wait_log_since carol 'peer=alice disconnected'
-grep -q '1 removed' "$T/reload.out" || fail "the removal is not told: $(cat "$T/reload.out")"
+grep -q '1 removed, 0 restarted, the others are as they were$' "$T/reload.out" ||
+	fail "something else is told: $(cat "$T/reload.out")"
 [ "$(json alice "len(s['peers'])")" = 2 ] || fail "alice still knows carol"
 [ "$(json dave "s['index']")" = 2 ] || fail "dave has not moved up"
 connected alice bob dave
@@ -105,6 +108,14 @@ reload alice
 wait_log granted 'ended: RST'
 succeed granted
 exits 0 'ended: RST' tool knock "$DAVE_PORT" 65786368616e6765
+
+step "what counts later is said"
+printf 'outage-limit = 40m\nfast-path = no\nmax-rate = 10M for all\n' >>"$T/alice.ini"
+reload alice
+grep -q 'changed: limits, fast-path (paths from now on), outage-limit (connections' "$T/reload.out" ||
+	fail "the changes are not told: $(cat "$T/reload.out")"
+reload alice
+grep -q 'as they were$' "$T/reload.out" || fail "changes are told: $(cat "$T/reload.out")"
 
 step "the others have gone on all the while"
 kill "${PID[flow]}"

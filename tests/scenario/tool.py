@@ -498,6 +498,8 @@ def knock(args):
         say("ended: RST")
     except (BrokenPipeError, TimeoutError) as exc:
         say(f"ended: {type(exc).__name__}")
+    except PermissionError:
+        say("refused: the file's mode")
 
 
 def catch(args):
@@ -586,10 +588,13 @@ def unix_connect(args):
         say("refused: closed")
 
 
-def udp_relay(args):
-    """For programs that send UDP and know no proxy: pass each datagram that comes to a
-    port on through a SOCKS5 server's UDP ASSOCIATE, and its answers back."""
-    control = connect(("127.0.0.1", args.socks), args.timeout)
+def udp_head(host, port):
+    """What stands before a datagram for it (RFC 1928, 7)."""
+    return b"\0\0\0\x03" + bytes([len(host)]) + host.encode() + port.to_bytes(2, "big")
+
+
+def associate(control):
+    """UDP ASSOCIATE: where the datagrams go."""
     control.sendall(b"\x05\x01\x00")
     if read_exactly(control, 2) != b"\x05\x00":
         raise Wrong("no method")
@@ -597,9 +602,38 @@ def udp_relay(args):
     reply = read_exactly(control, 10)
     if reply[:4] != b"\x05\x00\x00\x01":
         raise Wrong(f"reply {reply.hex()}")
-    server = (socket.inet_ntoa(reply[4:8]), int.from_bytes(reply[8:], "big"))
-    name = args.host.encode()
-    head = b"\0\0\0\x03" + bytes([len(name)]) + name + args.to.to_bytes(2, "big")
+    return (socket.inet_ntoa(reply[4:8]), int.from_bytes(reply[8:], "big"))
+
+
+def udp_associate(args):
+    """Ask a SOCKS5 server for an association and say where; for each line of standard
+    input, send it to HOST:TO and say what comes back."""
+    with connect(args.socks, args.timeout) as control, \
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        server = associate(control)
+        head = udp_head(args.host, args.to)
+        say(*server)
+        sock.settimeout(args.timeout)
+        for line in sys.stdin:
+            sock.sendto(head + line.strip().encode(), server)
+            data, source = sock.recvfrom(CHUNK)
+            if source != server or not data.startswith(head):
+                raise Wrong(f"{data!r} came from {source}")
+            say("answered", data[len(head):].decode())
+
+
+def udp_intrude(args):
+    """Send a datagram to an association of somebody else's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(udp_head(args.host, args.to) + b"intruder", ("127.0.0.1", args.port))
+
+
+def udp_relay(args):
+    """For programs that send UDP and know no proxy: pass each datagram that comes to a
+    port on through a SOCKS5 server's UDP ASSOCIATE, and its answers back."""
+    control = connect(args.socks, args.timeout)
+    server = associate(control)
+    head = udp_head(args.host, args.to)
     local = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     local.bind(("127.0.0.1", args.port))
     # A client by itself, so that answers go to who asked.
@@ -626,6 +660,8 @@ def udp_echo(args):
         say("echoing")
         while True:
             data, source = sock.recvfrom(CHUNK)
+            if len(data) < 20:
+                say("got", data.decode())
             sock.sendto(data, source)
 
 
@@ -705,6 +741,8 @@ def main():
     verb(babble, port)
     verb(udp_bind, ("host", {}), port)
     verb(udp_sockets, ("pid", {"type": int}))
+    verb(udp_associate, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
+    verb(udp_intrude, port, ("host", {}), ("to", {"type": int}))
     verb(udp_relay, port, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
     verb(udp_echo, port)
     verb(udp_flood, port, number, ("length", {"type": int}))

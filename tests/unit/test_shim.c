@@ -532,6 +532,63 @@ says_that_a_proxy_is_down(void **state)
 	shim_free(s);
 }
 
+/* A reload: another CA file counts from then on, and whoever is connected stays so. */
+static void
+follows_a_reload(void **state)
+{
+	char other_file[] = "/tmp/mpcproxy-ca-XXXXXX";
+	struct shims shims = {0};
+	struct shim *before, *now;
+	struct local local = {0};
+	struct web_ca other;
+	struct web_cert cert;
+	struct web_echo *e;
+	struct client c;
+	struct url u, another;
+	struct err err;
+
+	(void)state;
+	web_ca_init(&other);
+	web_ca_write(&other, other_file);
+	web_cert_init(&cert, &ca, "DNS:localhost", -60, YEAR_S);
+	e = web_echo_new(base, &cert, false);
+	u = server_url("localhost", web_echo_port(e), true);
+	local.turn_ca = other_file;
+	before = shims_get(&shims, base, AF_INET, &u, &local, &err);
+	assert_non_null(before);
+	assert_ptr_equal(shims_get(&shims, base, AF_INET, &u, &local, &err), before);
+	fails(before, "signature failure");
+
+	local.turn_ca = ca_file;
+	shims_renew(&shims);
+	now = shims_get(&shims, base, AF_INET, &u, &local, &err);
+	assert_non_null(now);
+	assert_ptr_not_equal(now, before);
+	client_open(&c, now, 20);
+	echo(&c, 10);
+
+	/* Servers that are gone from session.ini do not count among the most there may be. */
+	local.turn_ca = other_file;
+	another = u;
+	for (int i = 0; i < 3 * SHIMS_MAX; i++) {
+		shims_renew(&shims);
+		assert_non_null(
+		    shims_get(&shims, base, AF_INET, &another, &local, &err));
+	}
+	shims_renew(&shims);
+	c.got_len = 0;
+	echo(&c, 20);
+	before = shims_get(&shims, base, AF_INET, &u, &local, &err);
+	fails(before, "signature failure");
+	client_close(&c);
+	run_what_is_due();
+	shims_free(&shims);
+	web_echo_free(e);
+	web_cert_clear(&cert);
+	unlink(other_file);
+	web_ca_clear(&other);
+}
+
 static int
 set_up(void **state)
 {
@@ -568,6 +625,7 @@ main(void)
 	    cmocka_unit_test(goes_through_a_proxy),
 	    cmocka_unit_test(says_why_a_proxy_refuses),
 	    cmocka_unit_test(says_that_a_proxy_is_down),
+	    cmocka_unit_test(follows_a_reload),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

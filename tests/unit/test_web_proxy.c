@@ -146,10 +146,34 @@ knows_exceptions(void **state)
 	assert_null(web_proxy_for(NULL, "example.org"));
 }
 
+/* What a reload compares. */
+static void
+compares(void **state)
+{
+	static const char *const texts[] = {"http://p", "http://q", "http://p:81",
+					    "http://u:v@p", "http://u:w@p"};
+	enum { N = sizeof texts / sizeof *texts };
+	struct web_proxy a, b;
+	struct err err;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(web_proxy_parse(&a, texts[i], &err), 0);
+		for (int k = 0; k < N; k++) {
+			assert_int_equal(web_proxy_parse(&b, texts[k], &err), 0);
+			assert_int_equal(web_proxy_equal(&a, &b), i == k);
+		}
+		assert_false(web_proxy_equal(&a, NULL));
+		assert_false(web_proxy_equal(NULL, &a));
+	}
+	assert_true(web_proxy_equal(NULL, NULL));
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(compares),
 	    cmocka_unit_test(parses_urls),
 	    cmocka_unit_test(refuses_the_rest),
 	    cmocka_unit_test(reads_the_environment),
