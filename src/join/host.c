@@ -10,6 +10,7 @@
 #include "join/notice.h"
 #include "join/words.h"
 #include "rendezvous/contact.h"
+#include "rendezvous/gate.h"
 
 /* Notices cost a key agreement each, and anybody can ask for them. */
 #define NOTICE_BURST  8
@@ -61,6 +62,7 @@ struct join_host {
 	uint8_t self_index;
 	struct join_values commits, nonces;
 
+	uint64_t full_ns; /* a gate of messages */
 	unsigned notices;
 	uint64_t notice_ns; /* when the count was last lowered */
 };
@@ -560,7 +562,8 @@ join_host_receive(struct join_host *h, const uint8_t *msg, size_t len, uint64_t 
 
 	h->now_ns = now_ns;
 	if (contact_sender(msg, len, &sender) != 0 ||
-	    pubkey_equal(&sender, identity_pubkey(h->self)))
+	    pubkey_equal(&sender, identity_pubkey(h->self)) ||
+	    !gate_pass_message(&h->full_ns, now_ns))
 		return;
 	m = find(h, &sender);
 	if (m != NULL ? contact_receive(m->contact, msg, len, now_ns, NULL) != 0

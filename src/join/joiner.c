@@ -11,6 +11,7 @@
 #include "join/notice.h"
 #include "join/words.h"
 #include "rendezvous/contact.h"
+#include "rendezvous/gate.h"
 
 /* Messages that a notice can be the answer to. */
 #define SENT_KEPT 16
@@ -33,6 +34,7 @@ struct joiner {
 	struct contact *contact;
 	uint64_t now_ns; /* of the call at hand */
 	uint64_t heard_ns;
+	uint64_t full_ns; /* a gate of messages */
 	uint64_t present_ns; /* when the next sign of life is due */
 	enum phase phase;
 
@@ -403,12 +405,17 @@ void
 joiner_receive(struct joiner *j, const uint8_t *msg, size_t len, uint64_t now_ns)
 {
 	struct pubkey sender;
+	bool notice = len == NOTICE_BYTES;
 
 	j->now_ns = now_ns;
-	if (len == NOTICE_BYTES)
+	if (!notice && (contact_sender(msg, len, &sender) != 0 ||
+			memcmp(sender.point, j->cfg.host.point, PUBKEY_BYTES) != 0))
+		return;
+	if (!gate_pass_message(&j->full_ns, now_ns))
+		return;
+	if (notice)
 		take_notice(j, msg, len);
-	else if (contact_sender(msg, len, &sender) == 0 &&
-		 memcmp(sender.point, j->cfg.host.point, PUBKEY_BYTES) == 0)
+	else
 		contact_receive(j->contact, msg, len, now_ns, NULL);
 }
 

@@ -5,10 +5,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "rendezvous/contact.h"
+#include "rendezvous/gate.h"
 #include "rendezvous/rendezvous.h"
 #include "tunnel/place.h"
-
-#define MESSAGE_NS (NS_PER_S / PLACE_RATE)
 
 /* A party, and whether the place says that it is there. */
 struct followed {
@@ -27,7 +26,7 @@ struct place {
 	char why[RENDEZVOUS_WHY_BYTES]; /* of its being offline, as last logged */
 	struct followed *followed;
 	size_t n_followed;
-	uint64_t full_ns; /* when the whole of PLACE_BURST may come again */
+	uint64_t full_ns; /* a gate */
 	uint64_t dropped;
 	struct log_gate floods;
 };
@@ -56,18 +55,14 @@ may_take(struct place *place)
 {
 	uint64_t now_ns = clock_now_ns();
 
-	if (place->full_ns < now_ns)
-		place->full_ns = now_ns;
-	if (place->full_ns - now_ns > (PLACE_BURST - 1) * MESSAGE_NS) {
-		place->dropped++;
-		if (log_gate_pass(&place->floods, (long long)now_ns, NULL))
-			log_warn("rendezvous=%s more messages than any session needs; "
-				 "some are dropped",
-				 place->url);
-		return false;
-	}
-	place->full_ns += MESSAGE_NS;
-	return true;
+	if (gate_pass_message(&place->full_ns, now_ns))
+		return true;
+	place->dropped++;
+	if (log_gate_pass(&place->floods, (long long)now_ns, NULL))
+		log_warn("rendezvous=%s more messages than any session needs; some are "
+			 "dropped",
+			 place->url);
+	return false;
 }
 
 static void

@@ -16,12 +16,6 @@
  * is reachable, and the receiver tells repetitions. */
 struct place;
 
-/* What is taken of messages that claim to come from some party: whoever can write there
- * can claim that, and to find out costs a Diffie-Hellman. More at once are for the
- * meeting of 256 parties. */
-#define PLACE_BURST 2048
-#define PLACE_RATE  500 /* a second; the rest is dropped, and sent again by its sender */
-
 struct place_callbacks {
 	/* It has become reachable or unreachable. */
 	void (*state)(void *arg, bool online);

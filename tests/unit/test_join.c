@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "join/notice.h"
+#include "rendezvous/envelope.h"
+#include "rendezvous/gate.h"
 #include "join_sim.h"
 
 #define MINUTES(n) ((n)*60 * 1000)
@@ -380,6 +382,49 @@ replaced_ticket(void **state)
 	assert_string_not_equal(alice->words, mallory->party[0].words);
 	sim_free(alice);
 	sim_free(mallory);
+}
+
+/* Messages that anybody can write, and that cost more to look at. */
+static void
+flood(struct sim *s, const struct pubkey *sender, struct joiner *j)
+{
+	uint8_t msg[1000] = {ENVELOPE_VERSION};
+
+	memcpy(msg + 1, sender->point, PUBKEY_BYTES);
+	for (unsigned i = 0; i < GATE_MESSAGES_BURST; i++)
+		if (j != NULL)
+			joiner_receive(j, msg, sizeof msg, s->now_ns);
+		else
+			join_host_receive(s->host, msg, sizeof msg, s->now_ns);
+}
+
+static void
+flooded(void **state)
+{
+	struct sim *s = sim_new(2, 16);
+	struct identity *mallory = identity_ephemeral(NULL);
+
+	(void)state;
+	sim_join(s, 1, "carol");
+	sim_run(s, 30, NULL);
+	assert_int_equal(s->party[1].waiting.n, 2);
+	flood(s, identity_pubkey(mallory), NULL);
+	sim_join(s, 0, "bob");
+	sim_run(s, 30, NULL);
+	assert_int_equal(s->party[1].waiting.n, 2);
+	sim_run(s, 10000, NULL);
+	assert_int_equal(s->party[0].waiting.n, 3);
+	sim_join(s, 2, "dave");
+	for (unsigned ms = 0; ms < 30; ms++) {
+		flood(s, &s->party[2].host, s->party[2].joiner);
+		sim_run(s, 1, NULL);
+	}
+	assert_int_equal(s->party[2].waiting.n, 0);
+	assert_string_equal(s->party[2].ended, "");
+	sim_run(s, 10000, NULL);
+	assert_string_not_equal(s->party[2].ended, "");
+	identity_free(mallory);
+	sim_free(s);
 }
 
 /* A party with the ticket, and a contact in place of a joiner. */
@@ -822,6 +867,7 @@ main(void)
 	    cmocka_unit_test(wrong_ticket),
 	    cmocka_unit_test(forged_notice),
 	    cmocka_unit_test(replaced_ticket),
+	    cmocka_unit_test(flooded),
 	    cmocka_unit_test(joiner_that_changes_its_mind),
 	    cmocka_unit_test(honest_as_a_control),
 	    cmocka_unit_test(host_that_renames),
