@@ -28,6 +28,11 @@
 /* Program's connections that may wait to be accepted. */
 #define BACKLOG 16
 
+/* Where the kernel cannot close all that is open: more than there are. */
+#define DESCRIPTORS_MAX 65536
+
+#define CLOSE_BY_EXEC 4U /* CLOSE_RANGE_CLOEXEC */
+
 /* What the helper says when it is set up, or why it is not. */
 struct report {
 	int error;
@@ -214,16 +219,21 @@ set_up(struct helper *h, uint16_t base_port, size_t n_parties, size_t index,
 	return 0;
 }
 
-/* Of all descriptors, the helper and the program keep what they need. */
+/* Of all descriptors, the helper and the program keep what they need. The others are
+ * closed now, or by exec. */
 static void
-close_from(unsigned first)
+close_from(unsigned first, bool by_exec)
 {
 #ifdef SYS_close_range
-	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
+	/* Linux 5.9, for exec 5.11. */
+	if (syscall(SYS_close_range, first, ~0U, by_exec ? CLOSE_BY_EXEC : 0U) == 0)
 		return;
 #endif
-	for (unsigned fd = first; fd < 65536; fd++)
-		close((int)fd);
+	for (unsigned fd = first; fd < DESCRIPTORS_MAX; fd++)
+		if (by_exec)
+			fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+		else
+			close((int)fd);
 }
 
 static void
@@ -243,7 +253,7 @@ help(uint16_t base_port, size_t n_parties, size_t index, int gate, int report_fd
 	    (report_fd = fcntl(report_fd, F_DUPFD, 16)) < 0 || dup2(gate, 3) < 0 ||
 	    dup2(report_fd, 4) < 0)
 		_exit(1);
-	close_from(5);
+	close_from(5, false);
 	h.gate = 3;
 	if (set_up(&h, base_port, n_parties, index, &what) != 0)
 		r.error = errno;
@@ -347,10 +357,8 @@ isolate_enter(const struct isolate *iso)
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return -1;
-#ifdef SYS_close_range
-	/* An open socket of outside would lead out; our own are closed by exec anyway. */
-	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
-#endif
+	/* An open socket of outside would lead out. */
+	close_from(3, true);
 	return 0;
 }
 

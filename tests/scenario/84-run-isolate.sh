@@ -105,6 +105,30 @@ touch "$T/go"
 succeed alice-run bob-run carol-run
 logged bob-run '^nobody came'
 
+step "nor does it have a descriptor where the kernel cannot close them all"
+cat >"$T/old_kernel.py" <<'END'
+# Runs a program for which there is no close_range(), as before Linux 5.9.
+import ctypes, os, struct, sys
+ENOSYS, CLOSE_RANGE = 38, 436
+code = b"".join(struct.pack("HBBI", *i) for i in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, CLOSE_RANGE),
+    (0x06, 0, 0, 0x50000 | ENOSYS), (0x06, 0, 0, 0x7FFF0000)))
+filter_ = ctypes.create_string_buffer(code)
+program = struct.pack("HP", len(code) // 8, ctypes.addressof(filter_))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program, 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execvp(sys.argv[1], sys.argv[1:])
+END
+exec 9<>/dev/null
+# shellcheck disable=SC2016
+WRAP="${WRAP:-} $PYTHON $T/old_kernel.py" run_start bob --isolate --allow-different -- \
+	sh -c 'cd /proc/self/fd; echo descriptors: *'
+exec 9>&-
+for name in alice carol; do run_start "$name" --allow-different -- true; done
+succeed alice-run bob-run carol-run
+logged bob-run '^descriptors: 0 1 2( 3)?$'
+
 step "nothing stays inside, however it ends"
 for name in alice bob carol; do run_start "$name" --isolate -- sh -c "sleep 600; :"; done
 for name in alice bob carol; do wait_log "$name-run" 'are ready'; done
