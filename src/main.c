@@ -3,8 +3,10 @@
  * over authenticated QUIC on paths that ICE negotiated. This file is only the
  * table of verbs.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/nearest.h"
 #include "options.h"
@@ -101,10 +103,27 @@ dispatch(int argc, char **argv)
 	return verb != NULL ? verb->run(argc - 1, argv + 1) : unknown_verb(argv[1]);
 }
 
+/* A standard descriptor that is closed would be the next socket's or file's, which then got
+ * what is said to the user. Writing to stdout fails as before. */
+static int
+fill_standard(void)
+{
+	static const int mode[] = {
+	    [STDIN_FILENO] = O_RDONLY,
+	    [STDOUT_FILENO] = O_RDONLY,
+	    [STDERR_FILENO] = O_WRONLY,
+	};
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode[fd]) != fd)
+			return -1;
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	int rc = dispatch(argc, argv);
+	int rc = fill_standard() == 0 ? dispatch(argc, argv) : EXIT_FAILED;
 
 	/* What was printed has to have arrived: `mpcproxy flags >/dev/full`. */
 	if (fclose(stdout) != 0 && rc == EXIT_DONE) {

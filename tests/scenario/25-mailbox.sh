@@ -49,6 +49,19 @@ wait_log any 'put the name or address by which the parties reach it'
 [ -f "$XDG_CONFIG_HOME/mpcproxy/rendezvous.pem" ] || fail "the default file was not used"
 stop any
 
+step "what is said to nobody is written to no socket"
+# shellcheck disable=SC2086
+${WRAP:-} "$MPCPROXY" rendezvous -l 127.0.0.1:0 >"$T/closed.log" <&- 2>&- &
+PID[closed]=$!
+tool wait-file "$T/closed.log" "$line"
+for fd in 0 2; do
+	file=$(readlink "/proc/${PID[closed]}/fd/$fd")
+	[ "$file" = /dev/null ] || fail "descriptor $fd is $file"
+done
+stop closed
+# shellcheck disable=SC2016
+exits 1 "standard output" sh -c '"$1" --version >&-' sh "$MPCPROXY"
+
 step "bad command lines and keys"
 exits 2 "--listen" mpcproxy rendezvous
 for listen in localhost 127.0.0.1 127.0.0.1:70000 '::1:7470' ':7470' '127.0.0.1:x' ':0' ''; do
