@@ -120,7 +120,8 @@ on_edge(evutil_socket_t fd, short what, void *arg)
 	struct joint *j = arg;
 
 	/* A reset is found by reading; but while nothing is read, because nobody takes
-	 * it or the end has been read already, it would go unnoticed. */
+	 * it (see also read_through()) or the end has been read already, it would go
+	 * unnoticed. */
 	if ((j->readable || j->local_eof) && j->error == 0)
 		j->error = pending_error(fd);
 	if (what & (EV_READ | EV_CLOSED))
@@ -291,8 +292,11 @@ read_through(struct joint *j, size_t want)
 	int error;
 	int areas = quic_stream_reserve(j->qs, want, iov);
 
-	if (areas == 0)
-		return 0;
+	/* The edge that has brought us here may have been that of a reset. */
+	if (areas == 0) {
+		errno = pending_error(j->fd);
+		return errno != 0 ? -1 : 0;
+	}
 	for (int i = 0; i < areas; i++)
 		room += iov[i].iov_len;
 	n = readv(j->fd, iov, areas);
