@@ -192,6 +192,34 @@ test_seed_decides(void **state)
 	assert_memory_not_equal(at[0], at[2], sizeof at[0]);
 }
 
+/* What is under way is not changed any more. */
+static void
+test_another_line(void **state)
+{
+	struct wan_config cfg = {.delay_ns = 25 * MS};
+	struct wan_line *l = wan_line_new(&cfg);
+	size_t len;
+
+	(void)state;
+	wan_line_put(l, 0, packet, 1);
+	cfg.loss = 1;
+	wan_line_set(l, &cfg);
+	wan_line_put(l, MS, packet, 2);
+	cfg = (struct wan_config){.delay_ns = 5 * MS};
+	wan_line_set(l, &cfg);
+	wan_line_put(l, 2 * MS, packet, 3);
+	assert_int_equal(wan_line_next(l), 7 * MS);
+	assert_non_null(wan_line_take(l, 7 * MS, &len));
+	assert_int_equal(len, 3);
+	assert_int_equal(wan_line_next(l), 25 * MS);
+	assert_non_null(wan_line_take(l, 25 * MS, &len));
+	assert_int_equal(len, 1);
+	assert_int_equal(wan_line_next(l), UINT64_MAX);
+	assert_int_equal(wan_line_counters(l)->lost, 1);
+	assert_int_equal(wan_line_counters(l)->reordered, 1);
+	wan_line_free(l);
+}
+
 /* Without a rate nothing overflows but memory's bound. */
 static void
 test_bounded(void **state)
@@ -217,6 +245,7 @@ main(void)
 	    cmocka_unit_test(test_bursts_end_in_time),
 	    cmocka_unit_test(test_jitter_reorders),
 	    cmocka_unit_test(test_seed_decides),
+	    cmocka_unit_test(test_another_line),
 	    cmocka_unit_test(test_bounded),
 	};
 

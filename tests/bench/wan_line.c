@@ -57,6 +57,12 @@ wan_line_free(struct wan_line *l)
 	free(l);
 }
 
+void
+wan_line_set(struct wan_line *l, const struct wan_config *cfg)
+{
+	l->cfg = *cfg;
+}
+
 /* splitmix64, as a number from 0 to below 1. */
 static double
 draw(struct wan_line *l)

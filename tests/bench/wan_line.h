@@ -41,6 +41,10 @@ struct wan_counters {
 struct wan_line *wan_line_new(const struct wan_config *cfg);
 void wan_line_free(struct wan_line *l);
 
+/* From now on the line is another; what is on it arrives as it was to. The seed does not
+ * count. */
+void wan_line_set(struct wan_line *l, const struct wan_config *cfg);
+
 /* A packet comes; it is copied when the line takes it. */
 void wan_line_put(struct wan_line *l, uint64_t now_ns, const void *data, size_t len);
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # A party of the session breaks the rules towards bob: it floods him with streams, keeps
-# thousands half-open, never reads, sends garbage inside QUIC, and says that he is a second
-# copy of himself. Only its own connection suffers; what bob holds for it is bounded and
-# freed; alice's streams to him go on, about as fast.
+# thousands half-open, never reads, or a byte at a time, sends garbage inside QUIC, and says
+# that he is a second copy of himself. Only its own connection suffers; what bob holds for it
+# is bounded and freed; alice's streams to him go on, about as fast.
 SCENARIO_LIMIT=480
 . "$(dirname "$0")/lib.sh"
 
@@ -28,7 +28,7 @@ CALM=$(latency)
 step "alone: $CALM"
 [ -z "$COUNTED" ] || base_bytes=$(in_use bob)
 
-for mode in flood half stall frames refuse; do
+for mode in flood half stall tiny frames refuse; do
 	mark bob
 	: >"$T/bad.log"
 	start bad "$BAD" "$T/session.ini" "$T/carol.ini" bob "$SERVICE_PORT" $mode
@@ -50,6 +50,10 @@ for mode in flood half stall frames refuse; do
 	esac
 	kill -TERM "${PID[bad]}"
 	finish bad
+	if [ $mode = tiny ]; then
+		step "it got $(tail -n 1 "$T/bad.log")"
+		awk '/pieces/ { exit !($4 > 1000 && $1 < 2 * $4) }' "$T/bad.log" || fail "the windows were not tiny"
+	fi
 	if [ -n "$COUNTED" ]; then
 		is_freed() { [ $(($(in_use bob) - base_bytes)) -le $LEFT_MAX ]; }
 		eventually is_freed

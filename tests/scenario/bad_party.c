@@ -7,11 +7,13 @@
  *
  *     flood    opens streams as fast as it can, with garbage in place of a header
  *     half     keeps as many streams half-open as QUIC allows
- *     stall    has the service on PORT of the victim's send, on 60 streams, and never reads
- *     frames   sends frames that are garbage, properly encrypted, and comes back each time
- *     refuse   says again and again that the victim is a second copy of itself
+ *     stall    has the service on PORT of the victim's send, on 60 streams, and never
+ * reads tiny     lets it send to 60 streams a byte at a time, from separate tiny windows
+ *     frames   sends frames that are garbage, properly encrypted, and comes back each
+ * time refuse   says again and again that the victim is a second copy of itself
  *
- * until SIGTERM. It prints "up" when it is connected and "down: WHY" when it is no more.
+ * until SIGTERM. It prints "up" when it is connected and "down: WHY" when it is no more,
+ * and in the end what it received.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 
 #include <event2/event.h>
+#include <ngtcp2/ngtcp2.h>
 #include <openssl/rand.h>
 
 #include "path/path.h"
@@ -51,16 +54,19 @@ static struct incarnation theirs; /* as they tell us */
 static struct envelope_pair *pair;
 static size_t n_open;
 static bool up, garbage;
+static unsigned long long bytes, pieces; /* received on streams */
 
 struct bad_stream {
 	struct link_owner owner; /* first: conn.h */
 	struct quic_stream *qs;
 };
 
-int __real_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
-			const uint8_t *nonce, const uint8_t *aad, size_t aad_len);
-int __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size_t len,
-			const uint8_t *nonce, const uint8_t *aad, size_t aad_len);
+int __real_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
+			size_t len, const uint8_t *nonce, const uint8_t *aad,
+			size_t aad_len);
+int __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
+			size_t len, const uint8_t *nonce, const uint8_t *aad,
+			size_t aad_len);
 
 /* What the key authenticates is not what ngtcp2 wrote. */
 int
@@ -73,6 +79,43 @@ __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size
 	    RAND_bytes(random_frames, (int)len) == 1)
 		in = random_frames;
 	return __real_protect_seal(k, out, in, len, nonce, aad, aad_len);
+}
+
+/* The victim is the client: its streams' windows are ours to give. */
+int __real_ngtcp2_conn_server_new_versioned(
+    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
+    const ngtcp2_path *path, uint32_t version, int callbacks_version,
+    const ngtcp2_callbacks *callbacks, int settings_version,
+    const ngtcp2_settings *settings, int params_version,
+    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
+int __wrap_ngtcp2_conn_server_new_versioned(
+    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
+    const ngtcp2_path *path, uint32_t version, int callbacks_version,
+    const ngtcp2_callbacks *callbacks, int settings_version,
+    const ngtcp2_settings *settings, int params_version,
+    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
+
+int
+__wrap_ngtcp2_conn_server_new_versioned(
+    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
+    const ngtcp2_path *path, uint32_t version, int callbacks_version,
+    const ngtcp2_callbacks *callbacks, int settings_version,
+    const ngtcp2_settings *settings, int params_version,
+    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user)
+{
+	ngtcp2_transport_params ours = *params;
+	ngtcp2_settings fixed = *settings;
+
+	if (strcmp(mode, "tiny") == 0) {
+		ours.initial_max_data = STALLED;
+		ours.initial_max_stream_data_bidi_local = 1;
+		ours.initial_max_stream_data_bidi_remote = 1;
+		fixed.max_window = fixed.max_stream_window = 0;
+	}
+	return __real_ngtcp2_conn_server_new_versioned(conn, dcid, scid, path, version,
+						       callbacks_version, callbacks,
+						       settings_version, &fixed,
+						       params_version, &ours, mem, user);
 }
 
 static void
@@ -98,6 +141,8 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 
 	(void)data;
 	(void)fin;
+	bytes += len;
+	pieces++;
 	if (strcmp(mode, "stall") != 0)
 		quic_stream_consumed(s->qs, len);
 }
@@ -194,7 +239,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	} else if (strcmp(mode, "half") == 0) {
 		while (n_open < STREAMS_MAX && open_one("\x05\x01", 2, false) == 0)
 			continue;
-	} else if (strcmp(mode, "stall") == 0) {
+	} else if (strcmp(mode, "stall") == 0 || strcmp(mode, "tiny") == 0) {
 		if (n_open < STALLED)
 			open_stalled();
 	} else if (strcmp(mode, "refuse") == 0) {
@@ -285,7 +330,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct rendezvous_callbacks place_cb = {.state = on_state,
-							 .message = on_message};
+							     .message = on_message};
 	static const struct link_callbacks link_cb = {.send = on_send,
 						      .up = on_up,
 						      .down = on_down,
@@ -312,7 +357,8 @@ main(int argc, char **argv)
 		die("no such party");
 	victim = (size_t)index;
 	RAND_bytes(incarnation, sizeof incarnation);
-	pair = envelope_pair_new(identity, &session->parties[victim].key, session->name, &err);
+	pair = envelope_pair_new(identity, &session->parties[victim].key, session->name,
+				 &err);
 	cfg = (struct link_config){
 	    .base = base,
 	    .path_ctx = path_context_new(base, &err),
@@ -331,10 +377,10 @@ main(int argc, char **argv)
 		die(err.text);
 	path_context_set(cfg.path_ctx, session, local);
 	bad_link = link_new(&cfg, &link_cb, NULL, &err);
-	place = bad_link == NULL ? NULL
-				 : rendezvous_open(base, &session->rendezvous[0], NULL,
-						   session->name, identity, &place_cb, NULL,
-						   &err);
+	place = bad_link == NULL
+		    ? NULL
+		    : rendezvous_open(base, &session->rendezvous[0], NULL, session->name,
+				      identity, &place_cb, NULL, &err);
 	if (place == NULL)
 		die(err.text);
 	event_add(evsignal_new(base, SIGTERM, on_signal, NULL), NULL);
@@ -342,5 +388,6 @@ main(int argc, char **argv)
 	event_base_dispatch(base);
 	garbage = false;
 	link_free(bad_link); /* says goodbye */
+	printf("%llu bytes in %llu pieces\n", bytes, pieces);
 	return 0;
 }

@@ -63,9 +63,9 @@ together() {
 	on "$2" ip neigh del "${ADDRESS[$1]}" dev eth0
 }
 
-# outage_session PARTY...: the rendezvous at the hub; make_session, with a machine for
-# each party; then as outage_run
-outage_session() {
+# outage_machines PARTY...: the rendezvous at the hub; make_session, with a machine for
+# each party
+outage_machines() {
 	local name i=1
 	internet
 	# shellcheck disable=SC2034 # lib.sh
@@ -75,6 +75,11 @@ outage_session() {
 		machine "$name" "10.9.0.$i"
 		i=$((i + 1))
 	done
+}
+
+# outage_session PARTY...: the same, then as outage_run
+outage_session() {
+	outage_machines "$@"
 	outage_run "$@"
 }
 

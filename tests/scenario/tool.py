@@ -9,6 +9,7 @@ should; 1: it did not, and a line says why.
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import os
 import random
@@ -452,6 +453,42 @@ def latency(args):
     say(f"{took[len(took) // 2]:.3f} {took[len(took) * 99 // 100]:.3f}")
 
 
+async def one_murmur(port, pause, took, ending):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"echo\n")
+    turn = 0
+    while not ending.is_set():
+        word = f"{port} {turn}".ljust(64).encode()
+        begun = time.perf_counter()
+        writer.write(word)
+        if await reader.readexactly(len(word)) != word:
+            raise Wrong(f"port {port}, echo {turn}: something else came back")
+        took.append(time.perf_counter() - begun)
+        turn += 1
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(ending.wait(), pause)
+    writer.write_eof()
+    if await reader.read(-1):
+        raise Wrong(f"port {port}: more came back")
+    writer.close()
+
+
+async def murmurs(args):
+    ending, took = asyncio.Event(), []
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    say("murmurs")
+    await asyncio.gather(*(one_murmur(port, args.pause, took, ending) for port in args.port))
+    took.sort()
+    say(f"{len(took)} echoes were right, in ms: {took[len(took) // 2] * 1000:.0f} median, "
+        f"{took[len(took) * 99 // 100] * 1000:.0f} p99, {took[-1] * 1000:.0f} at most")
+
+
+def murmur(args):
+    """Small echoes now and then at each of some ports, until SIGTERM: how many there were,
+    and how long they took."""
+    asyncio.run(murmurs(args))
+
+
 def idlers(args):
     """Open N connections, or as many as can be, and hold them until standard input ends.
     Says how many were reset meanwhile."""
@@ -734,6 +771,7 @@ def main():
     verb(procession, port, number)
     verb(idlers, port, number)
     verb(latency, port, number)
+    verb(murmur, ("port", {"type": int, "nargs": "+"}), ("--pause", {"type": float, "default": 0.2}))
     verb(flow, at, ("--window", {"type": int, "default": 2**20}),
          ("--bulk", {"action": "store_true"}))
     verb(knock, at, ("hex", {}), ("--close", {"choices": ["fin", "rst", "no"], "default": "no"}))
