@@ -30,6 +30,7 @@ step "alone: $CALM"
 
 for mode in flood half stall tiny frames refuse; do
 	mark bob
+	begun=$SECONDS
 	: >"$T/bad.log"
 	start bad "$BAD" "$T/session.ini" "$T/carol.ini" bob "$SERVICE_PORT" $mode
 	wait_log bad '^up'
@@ -59,7 +60,8 @@ for mode in flood half stall tiny frames refuse; do
 		eventually is_freed
 	fi
 	lines=$(tail -c "+$((MARK[bob] + 1))" "$T/bob.log" | grep -c . || true)
-	[ "$lines" -le 60 ] || fail "bob has logged $lines lines"
+	# Two a second, whatever the machine takes for it.
+	[ "$lines" -le $((60 + 3 * (SECONDS - begun))) ] || fail "bob has logged $lines lines"
 	step "bob has logged $lines lines"
 done
 not_logged alice 'disconnected: [^t]'
