@@ -21,6 +21,10 @@
  * that one late answer can make long. */
 #define QUIET_NS (KEEP_ALIVE_NS + NS_PER_S)
 
+/* A timer that is so late has waited for a process that was stopped, or a machine that
+ * slept: by now its network may be another one, or its NAT have forgotten it. */
+#define SLEPT_NS (2 * NS_PER_S)
+
 /* The next path is asked whether it carries full datagrams: after so many milliseconds
  * again, twice as many each time, until so many questions were in vain. */
 #define ASK_FIRST_MS 30
@@ -45,6 +49,7 @@ struct link {
 	struct conn *fresh;
 	struct silence silence;  /* of the active path */
 	struct event *pulse;     /* for it */
+	uint64_t pulse_ns;       /* when that is due */
 	struct proxy_ping *ping; /* asks whether the peer is still there */
 	struct event *ask;       /* the next path again */
 	unsigned asked;          /* so often; 0: it is not to be asked */
@@ -81,6 +86,7 @@ drop_current(struct link *l, enum quic_code code, const char *why)
 		l->current = NULL;
 		silence_init(&l->silence);
 		event_del(l->pulse);
+		l->pulse_ns = CLOCK_NEVER;
 		l->since_ns = clock_now_ns();
 		snprintf(l->last_error, sizeof l->last_error, "%s", why);
 		conn_close(current, code, why);
@@ -527,6 +533,8 @@ look(struct link *l)
 	if (heard == 0)
 		heard = now;
 	lasted = now - heard;
+	if (now >= l->pulse_ns && now - l->pulse_ns >= SLEPT_NS)
+		silence_suspect(&l->silence, now);
 	todo =
 	    silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard, now);
 	if ((todo & SILENCE_PROBE) != 0 && active != NULL)
@@ -542,7 +550,8 @@ look(struct link *l)
 		log_info("peer=%s heard again", l->name);
 		generations_settle(l->paths);
 	}
-	timer_at(l->pulse, l->silence.late ? l->silence.next_ns : heard + QUIET_NS);
+	l->pulse_ns = l->silence.late ? l->silence.next_ns : heard + QUIET_NS;
+	timer_at(l->pulse, l->pulse_ns);
 }
 
 static void
@@ -779,6 +788,7 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 	l->name = cfg->them->name;
 	l->client = cfg->self < cfg->peer;
 	l->since_ns = clock_now_ns();
+	l->pulse_ns = CLOCK_NEVER;
 	silence_init(&l->silence);
 	if (make_events(l) != 0) {
 		err_set(err, "out of memory");

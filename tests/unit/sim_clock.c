@@ -56,3 +56,9 @@ epoll_wait(int fd, struct epoll_event *events, int max, int timeout_ms)
 	now_ns += timeout_ms > 0 ? (uint64_t)timeout_ms * NS_PER_MS : LOOK_NS;
 	return 0;
 }
+
+void
+sim_clock_stop(uint64_t ns)
+{
+	now_ns += ns;
+}

@@ -1,4 +1,5 @@
 #include "link_rig.h"
+#include "sim_clock.h"
 
 /*
  * The rows of the table in doc/design.md ("Time and loss") that are about time: pauses,
@@ -160,6 +161,29 @@ test_how_long_silence_takes(void **state)
 	assert_int_equal(rig_try_round_trip(10 * NS_PER_S), true);
 	rig_check_nothing_was_lost();
 	assert_true(rig_both_on(4));
+}
+
+/* Both are stopped, as in one simulated process they are, and when they go on the path is
+ * no more: that is found out at once. A path that is as before stays. */
+static void
+test_the_path_dies_during_a_stop(void **state)
+{
+	static const unsigned s[] = {10, 120, 1200};
+
+	(void)state;
+	UNTIL(rig_both_up());
+	for (unsigned i = 0; i < 3; i++) {
+		rig_check_round_trip();
+		rig_pass(20 * NS_PER_S);
+		sim_clock_stop(s[i] * NS_PER_S);
+		assert_true(rig_try_round_trip(NS_PER_S));
+		rig_pass(20 * NS_PER_S);
+		assert_true(rig_both_on(1 + i));
+		sim_clock_stop(s[i] * NS_PER_S);
+		fake_path_cut(fake_paths.newest[0]);
+		assert_true(until_on(2 + i) <= 2 * NS_PER_S);
+	}
+	rig_check_nothing_was_lost();
 }
 
 /* Small datagrams pass, and those of QUIC do not. */
@@ -517,6 +541,7 @@ main(void)
 	    TEST(test_a_handshake_that_ends),
 	    TEST(test_addresses_change_before_there_is_a_path),
 	    TEST(test_how_long_silence_takes),
+	    TEST(test_the_path_dies_during_a_stop),
 	    TEST(test_forty_answers),
 	    TEST(test_the_path_returns_during_a_search),
 	    TEST(test_the_same_path_returns),
