@@ -53,7 +53,7 @@ for party in alice bob; do
 done
 end=$((SECONDS + SOAK_SECONDS))
 n=0
-while [ $SECONDS -lt $end ]; do
+while [ $SECONDS -lt $end ] || [ $n -lt $faults ]; do # each kind once at least
 	parties=(alice bob)
 	party=${parties[RANDOM % 2]}
 	pause=$((RANDOM % PAUSES)).$((RANDOM % 10))
