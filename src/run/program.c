@@ -67,12 +67,33 @@ struct failure {
 	bool inside; /* it could not enter ${iso} */
 };
 
+/* What was sent to us all before this process was there. */
+static void
+catch_up(const sigset_t *sent)
+{
+	sigset_t pending;
+
+	sigemptyset(&pending);
+	sigpending(&pending);
+	for (size_t i = 0; i < N_WATCHED; i++)
+		if (sigismember(sent, watched[i]) == 1 &&
+		    sigismember(&pending, watched[i]) == 0)
+			kill(getpid(), watched[i]);
+}
+
 static void
 become(const struct program *p, char **argv, const struct isolate *iso, pid_t parent,
-       int report)
+       int go, int report)
 {
 	struct failure f = {0};
+	sigset_t sent;
+	ssize_t n;
 
+	while ((n = read(go, &sent, sizeof sent)) < 0 && errno == EINTR)
+		continue;
+	if (n != sizeof sent)
+		_exit(127);
+	catch_up(&sent);
 	program_restore_signals();
 	if (p->leads)
 		setpgid(0, 0);
@@ -90,33 +111,63 @@ become(const struct program *p, char **argv, const struct isolate *iso, pid_t pa
 }
 
 int
-program_start(struct program *p, char **argv, const struct isolate *iso, int *code,
-	      struct err *err)
+program_fork(struct program *p, char **argv, const struct isolate *iso, int *code,
+	     struct err *err)
 {
-	struct failure f = {0};
 	pid_t parent = getpid();
-	int fds[2], status;
-	ssize_t n;
+	int go[2], report[2];
 
 	*code = 126;
-	if (pipe2(fds, O_CLOEXEC) != 0)
+	if (pipe2(go, O_CLOEXEC) != 0)
 		return err_sys(err, "cannot make a pipe");
+	if (pipe2(report, O_CLOEXEC) != 0) {
+		err_sys(err, "cannot make a pipe");
+		goto err1;
+	}
 	p->leads = !has_terminal();
 	p->pid = fork();
-	if (p->pid == 0)
-		become(p, argv, iso, parent, fds[1]);
-	close(fds[1]);
+	if (p->pid == 0) {
+		close(go[1]);
+		become(p, argv, iso, parent, go[0], report[1]);
+	}
 	if (p->pid < 0) {
-		close(fds[0]);
 		p->pid = 0;
-		return err_sys(err, "cannot start %s", argv[0]);
+		err_sys(err, "cannot start %s", argv[0]);
+		goto err2;
 	}
 	if (p->leads)
 		setpgid(p->pid, p->pid);
+	close(go[0]);
+	close(report[1]);
+	p->go = go[1];
+	p->report = report[0];
+	return 0;
+
+err2:
+	close(report[0]);
+	close(report[1]);
+err1:
+	close(go[0]);
+	close(go[1]);
+	return -1;
+}
+
+int
+program_go(struct program *p, const char *name, const sigset_t *sent, int *code,
+	   struct err *err)
+{
+	struct failure f = {0};
+	int status;
+	ssize_t n;
+
+	*code = 126;
+	/* SIGPIPE is ignored; a child that is dead already says so by SIGCHLD. */
+	n = write(p->go, sent, sizeof *sent);
+	close(p->go);
 	/* Closed by exec: nothing comes when all is well. */
-	while ((n = read(fds[0], &f, sizeof f)) < 0 && errno == EINTR)
+	while ((n = read(p->report, &f, sizeof f)) < 0 && errno == EINTR)
 		continue;
-	close(fds[0]);
+	close(p->report);
 	if (n == 0)
 		return 0;
 	while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR)
@@ -126,7 +177,7 @@ program_start(struct program *p, char **argv, const struct isolate *iso, int *co
 	if (f.inside)
 		return err_sys(err, "cannot enter the program's namespace");
 	*code = f.error == ENOENT ? 127 : 126;
-	return err_sys(err, "cannot start %s", argv[0]);
+	return err_sys(err, "cannot start %s", name);
 }
 
 void

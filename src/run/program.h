@@ -1,6 +1,7 @@
 #ifndef MPCPROXY_RUN_PROGRAM_H
 #define MPCPROXY_RUN_PROGRAM_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -17,13 +18,22 @@ struct isolate;
 struct program {
 	pid_t pid;  /* 0: none runs */
 	bool leads; /* a process group of its own */
+	int go;     /* between the two calls that start it */
+	int report;
 };
 
-/* Start ${argv}, found as the shell does, inside ${iso} when that is not NULL. It ends
- * with us. -1 when that cannot be; ${*code} is then what a shell would exit with (126 or
- * 127). */
-int program_start(struct program *p, char **argv, const struct isolate *iso, int *code,
-		  struct err *err);
+/*
+ * Start ${argv}, found as the shell does, inside ${iso} when that is not NULL. It ends
+ * with us. In two steps, because what the terminal has sent before there was a child is
+ * pending here and nowhere else, and cannot be told from what both have got: after the first
+ * step the child is there, with all signals blocked; the caller reads what is pending; in
+ * the second the child takes those of ${sent} that it has not got. -1 when that cannot be;
+ * ${*code} is then what a shell would exit with (126 or 127).
+ */
+int program_fork(struct program *p, char **argv, const struct isolate *iso, int *code,
+		 struct err *err);
+int program_go(struct program *p, const char *name, const sigset_t *sent, int *code,
+	       struct err *err);
 
 /* Send it ${sig}; nothing when it does not run. */
 void program_signal(const struct program *p, int sig);

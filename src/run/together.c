@@ -200,6 +200,21 @@ make_flags(const struct together *t)
 	return flags;
 }
 
+static void read_signals(struct together *t, sigset_t *sent);
+
+static int
+run_program(struct together *t, char **argv, int *code, struct err *err)
+{
+	sigset_t sent;
+
+	if (program_fork(&t->program, argv, t->isolated ? &t->isolate : NULL, code, err) !=
+	    0)
+		return -1;
+	t->phase = RUNS;
+	read_signals(t, &sent);
+	return program_go(&t->program, argv[0], &sent, code, err);
+}
+
 static void
 start_program(struct together *t)
 {
@@ -209,15 +224,12 @@ start_program(struct together *t)
 
 	if (flags == NULL || (argv = command_argv(&t->command, flags)) == NULL)
 		err_set(&err, "out of memory");
-	else if (program_start(&t->program, argv, t->isolated ? &t->isolate : NULL, &code,
-			       &err) == 0)
+	else if (run_program(t, argv, &code, &err) == 0)
 		code = 0;
 	command_argv_free(flags);
 	command_argv_free(argv);
-	if (code == 0) {
-		t->phase = RUNS;
+	if (code == 0)
 		return;
-	}
 	say(t, "%s", err.text);
 	report(t, RUN_END_PROGRAM, code, code);
 }
@@ -408,6 +420,24 @@ on_signals(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while (read((int)fd, &info, sizeof info) == sizeof info)
 		on_signal(arg, &info);
+}
+
+/* What is pending while the program's process is new: on_signal() takes it that what a
+ * terminal ends programs with has reached that, too, and goes to ${sent}. */
+static void
+read_signals(struct together *t, sigset_t *sent)
+{
+	static const int ends[] = {SIGINT, SIGQUIT, SIGHUP};
+	struct signalfd_siginfo info;
+
+	sigemptyset(sent);
+	while (read(t->signal_fd, &info, sizeof info) == sizeof info) {
+		for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+			if (info.ssi_signo == (uint32_t)ends[i] &&
+			    info.ssi_code == SI_KERNEL && !t->program.leads)
+				sigaddset(sent, ends[i]);
+		on_signal(t, &info);
+	}
 }
 
 static void

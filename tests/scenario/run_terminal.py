@@ -5,6 +5,7 @@ Alice runs programs at a pseudo-terminal, bob the same without one.
 """
 
 import os
+import pathlib
 import pty
 import re
 import select
@@ -78,6 +79,14 @@ def bob(*words):
                             stderr=subprocess.DEVNULL, start_new_session=True)
 
 
+def until(condition):
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit("FAILED: it takes too long")
+        time.sleep(0.02)
+
+
 def wait(process, code):
     if process.wait(LIMIT) != code:
         sys.exit(f"FAILED: bob ended with {process.returncode} instead of {code}")
@@ -103,7 +112,8 @@ def on(sig, frame):
     global n
     n += 1
     print('got', signal.Signals(sig).name, n, flush=True)
-for s in signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTERM, signal.SIGHUP:
+for s in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTERM, signal.SIGHUP,
+          signal.SIGQUIT):
     signal.signal(s, on)
 print('counting', flush=True)
 for line in sys.stdin:
@@ -121,12 +131,14 @@ alice.expect(r"got SIGINT 1\r")
 alice.type("a\n")
 alice.expect(r"line a 1\r")
 for n, sig in enumerate([signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH, signal.SIGTERM,
-                         signal.SIGHUP, signal.SIGINT], 2):
+                         signal.SIGHUP, signal.SIGINT, signal.SIGQUIT], 2):
     os.kill(alice.pid, sig)
     alice.expect(rf"got {sig.name} {n}\r")
+alice.type("\x1c")
+alice.expect(r"got SIGQUIT 9\r")
 alice.type("end\n")
-alice.expect(r"line end 7\r")
-expect_end(alice, 7)
+alice.expect(r"line end 9\r")
+expect_end(alice, 9)
 wait(other, 0)
 
 step("without a handler Ctrl-C ends the program as it would without mpcproxy")
@@ -137,6 +149,25 @@ alice.type("\x03")
 alice.expect(r"KeyboardInterrupt")
 expect_end(alice, 130)
 wait(other, 0)
+
+step("Ctrl-C in the moment between the start and the program")
+# Bob, stopped, has offered and not agreed; so alice has agreed, and waits for him. Then she is
+# stopped, too: when she goes on, the word to begin has come, and the Ctrl-C after it.
+other = subprocess.Popen(command("bob", "echo", "begun"), stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+until(lambda: "ep" in pathlib.Path(f"/proc/{other.pid}/wchan").read_text())
+other.send_signal(signal.SIGSTOP)
+alice = Terminal(command("alice", "sh", "-c", "sleep 600; :"))
+alice.expect(r"run different things")
+alice.expect(r"waiting for all to be ready")
+os.kill(alice.pid, signal.SIGSTOP)
+other.send_signal(signal.SIGCONT)
+until(lambda: select.select([other.stdout], [], [], 0)[0])
+alice.type("\x03")
+time.sleep(0.2)  # for the terminal to send it: nothing shows that it is pending
+os.kill(alice.pid, signal.SIGCONT)
+expect_end(alice, 130)
+other.communicate()
 
 step("Ctrl-C while it waits")
 alice = Terminal(command("alice", "true"))
