@@ -9,6 +9,7 @@ _mpcproxy_parties() {
 		-c | --config) file=${COMP_WORDS[i + 1]/#\~/$HOME} ;;
 		esac
 	done
+	[[ -r $file ]] || file=${XDG_CONFIG_HOME:-$HOME/.config}/mpcproxy/sessions/${file%.ini}.ini
 	[[ -r $file ]] && sed -n 's/^[[:space:]]*\[party \([a-z0-9-]*\)\].*/\1/p' "$file"
 }
 
@@ -62,7 +63,10 @@ _mpcproxy() {
 	case $prev in
 	-c | --config | --local | -i | --identity)
 		compopt -o filenames
-		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		mapfile -t COMPREPLY < <(
+			[[ $prev != -c && $prev != --config ]] || compgen -W "$(_mpcproxy_sessions)" -- "$cur"
+			compgen -f -- "$cur" || :
+		)
 		return
 		;;
 	--parties | --add | --rendezvous | --address | --stun | --turn | --expires | --as | -b | --base-port | -t | --timeout | -n | --count | -l | --listen)
@@ -77,7 +81,7 @@ _mpcproxy() {
 	netcheck | status) options="$setup --json $common" ;;
 	forward) options="$setup -r --remove $common" ;;
 	ping) options="$setup -n --count $common" ;;
-	invite) options="--parties --add --rendezvous --address -l --listen --stun --turn --expires --qr -y --yes --as $adhoc $common" ;;
+	invite) options="-n --parties --add --rendezvous --address -l --listen --stun --turn --expires --qr -y --yes --as $adhoc $common" ;;
 	join) options="--as $adhoc $common" ;;
 	revoke) options="-i --identity --local $common" ;;
 	leave | sessions) options=$common ;;

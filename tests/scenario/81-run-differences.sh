@@ -64,6 +64,17 @@ all_end 76
 shown '^  MPyC +alice  0\.0$'
 shown '^ +carol  0\.2$'
 
+step "Python's version"
+for name in alice bob carol; do
+	mkdir "$T/$name-python"
+	printf 'import platform\nplatform.python_version = lambda: "%s"\n' \
+		"3.$([ "$name" = bob ] && echo 12.1 || echo 11.2)" >"$T/$name-python/sitecustomize.py"
+	PYTHONPATH=$T/$name-python run_start "$name" -- "$PYTHON" "$T/a/prog.py"
+done
+all_end 76
+shown '^  Python +alice, carol  3\.11\.2$'
+shown '^ +bob           3\.12\.1$'
+
 step "different all the same"
 for name in alice bob carol; do
 	run_start "$name" --allow-different -- "$PYTHON" "$T/$([ "$name" = bob ] && echo b || echo a)/prog.py"
