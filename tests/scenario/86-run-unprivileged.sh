@@ -4,6 +4,8 @@
 . "$(dirname "$0")/run.sh"
 
 user=(--no-new-privs --inh-caps=-all --bounding-set=-all)
+uid=$(id -u)
+[ "$uid" -ne 0 ] || uid=65534
 [ "$(id -u)" -ne 0 ] || user=(--reuid 65534 --regid 65534 --clear-groups "${user[@]}")
 [ "$(id -u)" -eq 0 ] || user=(--no-new-privs)
 setpriv "${user[@]}" unshare -Un true 2>/dev/null || skip "unprivileged user namespaces are forbidden here"
@@ -32,7 +34,7 @@ for name in alice bob carol; do
 done
 for name in alice bob carol; do
 	succeed "$name-run"
-	logged "$name-run" "^$([ "$(id -u)" -eq 0 ] && echo 65534 || id -u)\$"
+	logged "$name-run" "^$uid\$"
 	logged "$name-run" '^CapEff:.0000000000000000$'
 	logged "$name-run" '^no more'
 done
