@@ -17,7 +17,7 @@ enum log_level {
 	LOG_LEVEL_DEBUG,
 };
 
-/* The only global state of the program: lines above ${level} are dropped. The
+/* Lines above ${level} are dropped. The
  * default is info. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);

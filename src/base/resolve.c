@@ -35,6 +35,8 @@ struct resolve {
 	void *arg;
 };
 
+static atomic_uint n_threads;
+
 static void
 job_release(struct job *job)
 {
@@ -85,6 +87,7 @@ thread_main(void *arg)
 	while (write(job->pipe[1], "", 1) < 0 && errno == EINTR)
 		;
 	job_release(job);
+	atomic_fetch_sub(&n_threads, 1);
 	return NULL;
 }
 
@@ -96,6 +99,11 @@ start_thread(struct job *job, struct err *err)
 	pthread_t thread;
 	int e;
 
+	if (atomic_fetch_add(&n_threads, 1) >= RESOLVE_THREADS_MAX) {
+		atomic_fetch_sub(&n_threads, 1);
+		return err_set(err, "cannot look up %s: too many lookups are under way",
+			       job->host);
+	}
 	/* Signals are the event loop's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -107,6 +115,7 @@ start_thread(struct job *job, struct err *err)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (e == 0)
 		return 0;
+	atomic_fetch_sub(&n_threads, 1);
 	atomic_fetch_sub(&job->users, 1);
 	return err_set(err, "cannot start a thread to look up %s: %s", job->host,
 		       strerror(e));

@@ -18,13 +18,17 @@ struct resolve;
 
 #define RESOLVE_ADDRS_MAX 8
 
+/* One that is cancelled ends only when its servers have answered, or have not for long
+ * enough. */
+#define RESOLVE_THREADS_MAX 64
+
 /* ${n} addresses in the order of preference (RFC 6724), or none and why. */
 typedef void resolve_done(void *arg, const union addr *addrs, size_t n, const char *why);
 
 /*
  * Look up ${host} for a TCP or UDP port ${port}; a numeric address needs no thread.
  * done() is called once, from the event loop, and ends the lookup; never from within
- * this call. NULL when resources are short.
+ * this call. NULL when resources are short, or RESOLVE_THREADS_MAX lookups under way.
  */
 struct resolve *resolve_start(struct event_base *base, const char *host, uint16_t port,
 			      resolve_done *done, void *arg, struct err *err);
