@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -313,6 +314,8 @@ on_terminal(evutil_socket_t fd, short what, void *arg)
 static void
 ask(struct invite *v)
 {
+	/* What was typed before was no answer to these words. */
+	tcflush(STDIN_FILENO, TCIFLUSH);
 	fputs("Ask everybody for the four words, by voice. Are they the same everywhere? "
 	      "[y/N] ",
 	      stderr);

@@ -100,3 +100,17 @@ finish frank
 logged frank 'the host has ended the invitation'
 finish erin
 [ "$STATUS" -eq 1 ] || fail "erin ended with $STATUS"
+
+step "what was typed before the words were there does not confirm them"
+mark helen
+# shellcheck disable=SC2086
+begins_at helen "$PYTHON" "$HERE/terminal.py" --answer "mpcproxy join =y" --answer "\\[y/N\\] =n" -- \
+	${WRAP:-} "$MPCPROXY" invite before --parties 2
+ticket helen
+begins ian join "$TICKET"
+unset 'PROXY[ian]'
+finish helen
+[ "$STATUS" -eq 1 ] || fail "helen ended with $STATUS"
+logged helen 'Not confirmed'
+finish ian
+logged ian 'the host has ended the invitation'
