@@ -4,6 +4,7 @@
 Alice runs programs at a pseudo-terminal, bob the same without one.
 """
 
+import atexit
 import os
 import pathlib
 import pty
@@ -157,6 +158,7 @@ other = subprocess.Popen(command("bob", "echo", "begun"), stdin=subprocess.DEVNU
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 until(lambda: "ep" in pathlib.Path(f"/proc/{other.pid}/wchan").read_text())
 other.send_signal(signal.SIGSTOP)
+atexit.register(other.kill)  # if this fails, nobody else ends one that is stopped
 alice = Terminal(command("alice", "sh", "-c", "sleep 600; :"))
 alice.expect(r"run different things")
 alice.expect(r"waiting for all to be ready")
