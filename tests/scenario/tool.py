@@ -731,6 +731,71 @@ def udp_returned(sock, missing, length):
         missing.remove(i)
 
 
+def deaf(args):
+    """Listen on a port and accept nobody, with a queue that is full: whoever dials gets no
+    answer at all."""
+    with socket.create_server(("127.0.0.1", args.port), backlog=0) as server:
+        waiting = []
+        while True:
+            sock = socket.socket()
+            sock.settimeout(0.5)
+            waiting.append(sock)
+            try:
+                sock.connect(server.getsockname())
+            except TimeoutError:
+                break
+        say("deaf")
+        signal.pause()
+
+
+def socks_reply(code):
+    return bytes([5, code, 0, 1, 0, 0, 0, 0, 0, 0])
+
+
+def socks_malformed(args):
+    """Send a SOCKS5 server what it must not take (RFC 1928): each is answered as it says
+    there, or not, and the connection is closed."""
+    chosen, hello = b"\x05\x00", b"\x05\x01\x00"
+    name = b"\x03\x03bob\x00\x50"
+    cases = [
+        (b"\x04\x01\x00\x50\x7f\0\0\x01\0", b""),  # version 4
+        (b"GET / HTTP/1.0\r\n\r\n", b""),
+        (b"\x05\x00", b"\x05\xff"),  # no method at all
+        (b"\x05\x01\x01", b"\x05\xff"),
+        (b"\x05\xff" + bytes(range(1, 256)), b"\x05\xff"),
+        (hello + b"\x04\x01\x00" + name, chosen + socks_reply(1)),
+        (hello + b"\x05\x00\x00" + name, chosen + socks_reply(7)),
+        (hello + b"\x05\x02\x00" + name, chosen + socks_reply(7)),  # BIND
+        (hello + b"\x05\x01\x07" + name, chosen + socks_reply(1)),
+        (hello + b"\x05\x01\x00\x02\0\0\0\0\0\x50", chosen + socks_reply(8)),
+        (hello + b"\x05\x01\x00\x03\x00\x00\x50", chosen + socks_reply(8)),  # no name
+        (hello + b"\x05\x01\x00\x03\x04b\0ob\x00\x50", chosen + socks_reply(8)),
+        (hello + b"\x05\x01\x00\x03\x05bob\0\0\x00\x50", chosen + socks_reply(8)),
+        (hello + b"\x05\x01\x00\x03\x04bob\n\x00\x50", chosen + socks_reply(8)),
+        (hello + b"\x05\x01\x00\x03\xff" + b"b" * 255 + b"\x00\x50", chosen + socks_reply(2)),
+        (hello + b"\x05\x01\x00\x03\x03bob\x00\x00", chosen + socks_reply(2)),  # port 0
+    ]
+    for sent, expected in cases:
+        socks_try(args, sent, expected, False)
+    whole = hello + b"\x05\x01\x00" + name
+    for n in range(len(whole)):  # cut off by the client's end
+        socks_try(args, whole[:n], chosen if n >= 3 else b"", True)
+    say(f"{len(cases) + len(whole)} malformed requests are answered right")
+
+
+def socks_try(args, sent, expected, end):
+    with connect(args.port, args.timeout) as sock:
+        sock.sendall(sent)
+        if end:
+            sock.shutdown(socket.SHUT_WR)
+        try:
+            got = read_all(sock)
+        except ConnectionResetError:  # it has not read all of it
+            got = expected
+        if got != expected:
+            raise Wrong(f"{sent!r} was answered with {got!r} instead of {expected!r}")
+
+
 def wait_file(args):
     """Until a line of the file matches; only lines after the first SKIP bytes count."""
     import re
@@ -782,6 +847,8 @@ def main():
     verb(udp_associate, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
     verb(udp_intrude, port, ("host", {}), ("to", {"type": int}))
     verb(udp_relay, port, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
+    verb(deaf, port)
+    verb(socks_malformed, port)
     verb(udp_echo, port)
     verb(udp_flood, port, number, ("length", {"type": int}))
     verb(unix_connect, ("path", {}))

@@ -124,6 +124,16 @@ test_no_common_method(void **state)
 }
 
 static void
+test_no_method_at_all(void **state)
+{
+	struct rig *r = *state;
+
+	say(r, "\x05\x00", 2);
+	hear(r, "\x05\xff", 2);
+	hear(r, "", 0);
+}
+
+static void
 test_another_version(void **state)
 {
 	struct rig *r = *state;
@@ -366,7 +376,7 @@ main(void)
 	    TEST(test_longer_user),	       TEST(test_password_not_offered),
 	    TEST(test_wrong_version_of_password), TEST(test_addresses),
 	    TEST(test_udp_associate),	       TEST(test_malformed),
-	    TEST(test_cut_off_anywhere),
+	    TEST(test_cut_off_anywhere),       TEST(test_no_method_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
