@@ -224,7 +224,8 @@ cmd_connect(int argc, char **argv)
 	    .min_operands = 1,
 	    .max_operands = 1,
 	    .help = "Join stdin and stdout to what PARTY exposes as TARGET: a PORT, "
-		    "HOST:PORT or\nunix:/PATH. For ssh:\n"
+		    "HOST:PORT or\nunix:/PATH. PARTY may be bob, bob.mpc or, for a "
+		    "HOST behind bob, HOST.bob.mpc.\nFor ssh:\n"
 		    "  ssh -o ProxyCommand='mpcproxy connect -c session.ini %h:%p' bob",
 	    .setup = &o,
 	};

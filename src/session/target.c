@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -6,6 +7,9 @@
 #include "base/addr.h"
 #include "session/target.h"
 #include "session/url.h"
+
+/* What a party's name may have behind it. */
+#define SUFFIX ".mpc"
 
 bool
 target_is_path(const char *path)
@@ -63,18 +67,59 @@ target_parse(struct target *t, const char *text, struct err *err)
 }
 
 int
+target_take_name(char *party, unsigned long size, struct target *t, const char *name)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+	char whole[TARGET_HOST_MAX + 1], *last = whole;
+	size_t len = strlen(name);
+
+	if (len >= sizeof whole)
+		return -1;
+	for (size_t i = 0; i <= len; i++)
+		whole[i] = (char)tolower((unsigned char)name[i]);
+	if (len > 0 && whole[len - 1] == '.')
+		whole[--len] = '\0';
+	if (len > strlen(SUFFIX) && strcmp(whole + len - strlen(SUFFIX), SUFFIX) == 0) {
+		whole[len - strlen(SUFFIX)] = '\0';
+		last = strrchr(whole, '.');
+		if (last != NULL) {
+			*last++ = '\0';
+			set_host(t, whole);
+		} else {
+			last = whole;
+		}
+	}
+	len = strlen(last);
+	if (len == 0 || len >= size || strspn(last, allowed) != len)
+		return -1;
+	memcpy(party, last, len + 1);
+	return 0;
+}
+
+int
 target_parse_at(char *party, unsigned long size, struct target *t, const char *text,
 		struct err *err)
 {
 	const char *colon = strchr(text, ':');
 	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
+	char name[TARGET_HOST_MAX + 1];
+	struct target host = {.host = ""};
 
-	if (len == 0 || len >= size)
+	if (len >= sizeof name)
+		len = 0;
+	memcpy(name, text, len);
+	name[len] = '\0';
+	if (target_take_name(party, size, &host, name) != 0)
 		return err_set(err, "expected PARTY:PORT, PARTY:HOST:PORT or "
 				    "PARTY:unix:/PATH, as in bob:8888");
-	memcpy(party, text, len);
-	party[len] = '\0';
-	return target_parse(t, colon + 1, err);
+	if (target_parse(t, colon + 1, err) != 0)
+		return -1;
+	if (host.host[0] == '\0')
+		return 0;
+	if (t->host[0] != '\0')
+		return err_set(err, "behind %s there must be a port", name);
+	memcpy(t->host, host.host, sizeof t->host);
+	return 0;
 }
 
 char *

@@ -24,7 +24,12 @@ struct target {
 /* PORT, HOST:PORT, [IPV6]:PORT or unix:/PATH. A host that means loopback counts as such. */
 int target_parse(struct target *t, const char *text, struct err *err);
 
-/* PARTY:TARGET; the party's name (of at most ${size} - 1 bytes) is not looked up. */
+/* What programs may call a party: its name, with .mpc behind it or not; HOST.NAME.mpc is a
+ * host that it can reach, and becomes ${t}'s. The party's name (of at most ${size} - 1 bytes)
+ * is not looked up. -1 when it can be nobody's. */
+int target_take_name(char *party, unsigned long size, struct target *t, const char *name);
+
+/* PARTY:TARGET; of HOST.PARTY.mpc, TARGET is a port. */
 int target_parse_at(char *party, unsigned long size, struct target *t, const char *text,
 		    struct err *err);
 

@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,33 +279,17 @@ watch_network(struct proxy *p)
 
 /* --- local programs --- */
 
-/* bob, bob.mpc, or HOST.bob.mpc for a host that bob can reach; the index of bob, and what
- * is meant there. -1: nobody. */
+/* The index of the party that ${req} is for, and what is meant there. -1: nobody. */
 static int
 find_target(const struct proxy *p, const struct header_request *req, struct target *t)
 {
-	static const char suffix[] = ".mpc";
-	char host[HEADER_HOST_MAX + 1];
-	size_t len = strlen(req->host);
-	char *party = host;
+	char party[SESSION_NAME_MAX + 1];
 	int index;
 
-	for (size_t i = 0; i <= len; i++)
-		host[i] = (char)tolower((unsigned char)req->host[i]);
-	if (len > 0 && host[len - 1] == '.')
-		host[--len] = '\0';
 	memset(t, 0, sizeof *t);
 	t->port = req->port;
-	if (len > strlen(suffix) && strcmp(host + len - strlen(suffix), suffix) == 0) {
-		host[len - strlen(suffix)] = '\0';
-		party = strrchr(host, '.');
-		if (party != NULL) {
-			*party++ = '\0';
-			snprintf(t->host, sizeof t->host, "%s", host);
-		} else {
-			party = host;
-		}
-	}
+	if (target_take_name(party, sizeof party, t, req->host) != 0)
+		return -1;
 	index = session_find_name(p->session, party);
 	return index >= 0 && p->peers[index] != NULL && req->port != 0 ? index : -1;
 }

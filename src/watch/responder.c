@@ -45,6 +45,7 @@ struct responder {
 	struct runner *runner;
 	int fd; /* the runner's, then; else the bufferevent's */
 	struct proxy_connection *connection;
+	char to[SESSION_NAME_MAX + TARGET_TEXT_BYTES + 2]; /* where it leads */
 	enum state state;
 	bool overflow;
 };
@@ -262,10 +263,13 @@ static void
 on_connection_ended(void *arg, const char *why)
 {
 	struct responder *r = arg;
+	char line[sizeof r->to + 128];
 
 	r->connection = NULL;
-	if (why != NULL)
-		say(r, '2', why, strlen(why));
+	if (why != NULL) {
+		snprintf(line, sizeof line, "%s: %s", r->to, why);
+		say(r, '2', line, strlen(line));
+	}
 	finish(r, why != NULL ? 1 : 0);
 }
 
@@ -273,8 +277,10 @@ static void
 start_connection(struct responder *r, const struct request *q)
 {
 	int fd = r->passed;
+	char target[TARGET_TEXT_BYTES];
 	struct err err;
 
+	snprintf(r->to, sizeof r->to, "%s:%s", q->party, target_format(&q->target, target));
 	r->passed = -1;
 	if (fd < 0) {
 		refuse(r, "no socket came with the request");

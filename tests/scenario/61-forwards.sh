@@ -79,6 +79,9 @@ exits 1 "nothing listens" verb alice connect "bob:$ABSENT_PORT" </dev/null
 exits 1 "not exposed" verb carol connect "bob:$SERVICE_PORT" </dev/null
 exits 1 "unreachable" verb alice connect "bob:no-such-host.invalid:80" </dev/null
 exits 1 "no party" verb alice connect dave:1 </dev/null
+exits 1 "bob:$ABSENT_PORT: nothing listens there" verb alice connect "Bob.mpc:$ABSENT_PORT" </dev/null
+exits 1 "bob:192.0.2.2:80: not exposed there" verb alice connect 192.0.2.2.bob.mpc:80 </dev/null
+exits 2 "there must be a port" verb alice connect db.bob.mpc:db:80 </dev/null
 exits 2 "PARTY:PORT" verb alice connect bob </dev/null
 exits 1 "broke" bash -c "printf 'reset 0\nx' | '$MPCPROXY' connect -c '$T/session.ini' --local '$T/alice.ini' bob:$SERVICE_PORT"
 not_logged hidden served

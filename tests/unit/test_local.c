@@ -116,6 +116,50 @@ exposes(const struct local *l, uint16_t port, size_t party)
 	return local_exposes(l, &(struct target){.port = port}, false, party);
 }
 
+/* What programs call parties, and hosts behind them. */
+static void
+names_of_parties(void **state)
+{
+	static const char *const good[][3] = {
+	    {"bob:22", "bob", "22"},
+	    {"BOB:22", "bob", "22"},
+	    {"Bob.mpc.:22", "bob", "22"},
+	    {"db.bob.mpc:5432", "bob", "db:5432"},
+	    {"DB.Internal.bob.MPC:5432", "bob", "db.internal:5432"},
+	    {"10.0.0.1.bob.mpc:80", "bob", "10.0.0.1:80"},
+	    {"127.0.0.1.bob.mpc:80", "bob", "80"},
+	    {"localhost.bob.mpc:80", "bob", "80"},
+	    {"bob:db:5432", "bob", "db:5432"},
+	    {"bob.mpc:[::1]:80", "bob", "80"},
+	    {"bob.mpc:unix:/run/x", "bob", "unix:/run/x"},
+	    {"mpc:1", "mpc", "1"},
+	};
+	static const char *const bad[] = {
+	    "", ":22", "bob", ".mpc:22", "bob..mpc:22", "bob.example:22", "b b:22",
+	    "bob_:22", "db.bob.mpc:db:22", "db.bob.mpc:unix:/run/x", "bob.mpc:", "..:1",
+	    "a-name-that-is-longer-than-a-party-may-have:22",
+	};
+	char party[SESSION_NAME_MAX + 1], text[TARGET_TEXT_BYTES], whole[400];
+	struct target t;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		assert_int_equal(
+		    target_parse_at(party, sizeof party, &t, good[i][0], &err), 0);
+		assert_string_equal(party, good[i][1]);
+		assert_string_equal(target_format(&t, text), good[i][2]);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		if (target_parse_at(party, sizeof party, &t, bad[i], &err) == 0)
+			fail_msg("`%s` was taken", bad[i]);
+	for (size_t n = 230; n < 300; n++) {
+		snprintf(whole, sizeof whole, "%0*d.bob.mpc:1", (int)n, 0);
+		assert_int_equal(target_parse_at(party, sizeof party, &t, whole, &err),
+				 n + strlen(".bob.mpc") <= TARGET_HOST_MAX ? 0 : -1);
+	}
+}
+
 static struct target
 target(const char *text)
 {
@@ -552,6 +596,7 @@ main(void)
 	    cmocka_unit_test(base_port_leaves_room_for_all),
 	    cmocka_unit_test(secrets_are_for_the_owner_only),
 	    cmocka_unit_test(only_the_default_file_may_be_absent),
+	    cmocka_unit_test(names_of_parties),
 	    cmocka_unit_test(sample_is_valid),
 	};
 
