@@ -30,7 +30,9 @@ told() {
 	exits 97 "($1)" curl -sS --max-time $((DEADLINE + 30)) --socks5-hostname "localhost:$SOCKS_PORT" "http://$2/"
 }
 
-# It takes the far end 15 seconds to give up, so all else happens meanwhile.
+# A client that says no more, and one that no answer comes for: it takes the proxy 10 seconds
+# and the far end 15 to give up, so all else happens meanwhile.
+start silent "$PYTHON" "$HERE/tool.py" --timeout $((DEADLINE + 30)) knock "$SOCKS_PORT" 05
 start late curl -sS --max-time $((DEADLINE + 30)) --socks5-hostname "localhost:$SOCKS_PORT" "http://bob:$DEAF_PORT/"
 
 # First, while lines about refusals are not yet left out.
@@ -64,6 +66,10 @@ told 1 192.0.2.1.bob.mpc:80
 
 step "what is no request"
 tool socks-malformed "$SOCKS_PORT"
+
+step "a client that says no more is hung up on"
+finish silent
+logged silent "^ended: FIN"
 
 step "6: no answer within 15 s"
 finish late
