@@ -16,6 +16,12 @@
 /* The plain text of one TLS record, the most that SSL_read() gives at once. */
 #define RECORD_BYTES 16384
 
+/* What a stranger's first bytes are looked at for: the headers of a TLS record and of a
+ * ClientHello (RFC 8446, 5.1 and 4). OpenSSL makes room for all that the latter announces,
+ * up to 128 KiB; one of ours is much smaller, with post-quantum key shares as well. */
+#define HELLO_HEADER_BYTES 9
+#define HELLO_MAX          4096
+
 struct wire {
 	int fd;
 	SSL *ssl;
@@ -27,6 +33,7 @@ struct wire {
 	uint64_t progress_ns;
 	uint8_t *partial; /* the start of a frame, NULL when there is none */
 	size_t partial_len;
+	bool greeted; /* its ClientHello, if it is one, is of a sane size */
 	bool opened, paused, over;
 	/* wire_free() inside a callback leaves the freeing to who calls back. */
 	bool busy, freed;
@@ -34,6 +41,13 @@ struct wire {
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* The socket is readable when it has so many, or is at its end. */
+static void
+wait_for_bytes(struct wire *w, int n)
+{
+	setsockopt(w->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof n);
+}
 
 struct wire *
 wire_new(struct event_base *base, int fd, SSL *ssl, const struct wire_config *cfg,
@@ -60,10 +74,13 @@ wire_new(struct event_base *base, int fd, SSL *ssl, const struct wire_config *cf
 		goto err3;
 	SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 			      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	if (cfg->mailbox)
+	if (cfg->mailbox) {
+		wait_for_bytes(w, HELLO_HEADER_BYTES);
 		SSL_set_accept_state(ssl);
-	else
+	} else {
+		w->greeted = true;
 		SSL_set_connect_state(ssl);
+	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (SSL_set_fd(ssl, fd) != 1)
 		goto err4;
@@ -211,11 +228,47 @@ flush(struct wire *w)
 	}
 }
 
+/* What is no TLS at all, OpenSSL has better words for. Alerts and the like in front of a
+ * ClientHello would hide it. */
+static bool
+may_be_hello(const uint8_t head[HELLO_HEADER_BYTES])
+{
+	size_t record = (size_t)head[3] << 8 | head[4];
+	size_t hello = (size_t)head[6] << 16 | (size_t)head[7] << 8 | head[8];
+
+	if (head[0] == SSL3_RT_HANDSHAKE)
+		return record >= 4 && head[5] == SSL3_MT_CLIENT_HELLO &&
+		       hello <= HELLO_MAX;
+	return head[0] < 0x80 && (head[0] < SSL3_RT_CHANGE_CIPHER_SPEC ||
+				  head[0] > SSL3_RT_APPLICATION_DATA);
+}
+
+/* Whether the handshake may begin. ${readable}: all that is needed is there, or no more
+ * will come. */
+static bool
+greet(struct wire *w, bool readable)
+{
+	uint8_t head[HELLO_HEADER_BYTES];
+	ssize_t n = recv(w->fd, head, sizeof head, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < (ssize_t)sizeof head && !readable)
+		return false;
+	if (n == (ssize_t)sizeof head && !may_be_hello(head)) {
+		finish(w, "not a party (no ClientHello, or one that is too long)");
+		return false;
+	}
+	w->greeted = true;
+	wait_for_bytes(w, 1);
+	return true;
+}
+
 static void
-handshake(struct wire *w)
+handshake(struct wire *w, bool readable)
 {
 	int n;
 
+	if (!w->greeted && !greet(w, readable))
+		return;
 	before_ssl();
 	n = SSL_do_handshake(w->ssl);
 	if (n != 1) {
@@ -287,7 +340,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	enter(w);
 	if (!w->opened)
-		handshake(w);
+		handshake(w, true);
 	/* One record at a time: what is left makes the socket readable again, and
 	 * other connections get their turn. */
 	else if (!w->paused)
@@ -304,7 +357,7 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	enter(w);
 	if (!w->opened)
-		handshake(w);
+		handshake(w, false);
 	if (w->opened && !w->over && !w->freed) {
 		flush(w);
 		if (w->cb.drained != NULL && !w->over && wire_queued(w) == 0)

@@ -724,6 +724,45 @@ garbage_ends_the_connection(void **state)
 	close(fd);
 }
 
+/* OpenSSL would make room for what they announce, and wait for it. */
+static void
+long_hellos_are_refused(void **state)
+{
+	static const uint8_t hello[] = {22, 3, 1, 2, 0, 1, 1, 0xff, 0};
+	static const uint8_t alert[] = {21, 3, 1, 0, 2, 1, 90};
+	static const uint8_t piece[] = {22, 3, 1, 0, 1, 1};
+	struct fixture *fx = *state;
+	uint8_t bytes[32];
+	ssize_t n;
+	int fd;
+
+	fx->limits.open_ns = 3600 * NS_PER_S;
+	start_mailbox(fx, 0);
+	for (int i = 0; i < 4; i++) {
+		size_t before = i == 1 ? sizeof alert : i == 2 ? sizeof piece : 0;
+
+		memcpy(bytes, i == 1 ? alert : piece, before);
+		memcpy(bytes + before, hello, sizeof hello);
+		fd = connect_to(fx, 0);
+		/* The last comes in two parts. */
+		if (i == 3) {
+			assert_int_equal(send(fd, bytes, 5, 0), 5);
+			UNTIL(fx, stats(fx).connections == 1);
+			for (int turn = 0; turn < 20; turn++)
+				event_base_loop(fx->base, EVLOOP_ONCE);
+			assert_int_equal(stats(fx).failed, i);
+			memmove(bytes, bytes + 5, 4);
+			assert_int_equal(send(fd, bytes, 4, 0), 4);
+		} else {
+			n = send(fd, bytes, before + sizeof hello, 0);
+			assert_int_equal(n, before + sizeof hello);
+		}
+		UNTIL(fx, stats(fx).failed == (size_t)i + 1);
+		assert_int_equal(stats(fx).connections, 0);
+		close(fd);
+	}
+}
+
 /* Our protocol over TLS, then bytes that are no frame. */
 static void
 garbage_inside_tls_ends_the_connection(void **state)
@@ -1016,6 +1055,7 @@ main(void)
 	    TEST(a_round_trip_is_saved),
 	    TEST(the_protocol_has_an_order),
 	    TEST(garbage_ends_the_connection),
+	    TEST(long_hellos_are_refused),
 	    TEST(garbage_inside_tls_ends_the_connection),
 	    TEST(without_a_certificate_nobody_enters),
 	    TEST(another_alpn_is_refused),
