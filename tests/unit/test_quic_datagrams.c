@@ -46,7 +46,7 @@ take(struct rig_end *e, const uint8_t *data, size_t len)
 	assert_in_range(number, 0, NUMBERS_MAX - 1);
 	assert_in_range(len, 0, BYTES_MAX);
 	fill(expected, len, number);
-	taken.right = taken.right && memcmp(data, expected, len) == 0;
+	taken.right = taken.right && (len == 0 || memcmp(data, expected, len) == 0);
 	taken.in_order = taken.in_order && (taken.n == 0 || number > taken.last);
 	taken.last = number;
 	taken.times[number]++;
