@@ -508,18 +508,33 @@ contact_clear(struct contact *c)
 	outbox_clear(&c->outbox);
 }
 
-void
-contact_forget(struct contact *c, uint64_t now_ns)
+/* Make room for the next life. */
+static void
+vacate(struct contact *c, uint64_t now_ns)
 {
-	if (!c->met)
-		return;
-	c->life.ended = true;
 	part(c);
 	/* A newcomer that waits for this is met by the next tick; another one says
 	 * hello by itself when it starts. */
 	c->challenge.next_ns = now_ns;
 	c->hellos = HELLOS_UNTIL_SLOW;
 	hello_schedule(c, now_ns);
+}
+
+void
+contact_forget(struct contact *c, uint64_t now_ns)
+{
+	if (!c->met)
+		return;
+	c->life.ended = true;
+	vacate(c, now_ns);
+}
+
+void
+contact_replaced(struct contact *c, const uint8_t incarnation[CONTACT_INCARNATION_BYTES],
+		 uint64_t now_ns)
+{
+	if (c->met && !contact_knows(c, incarnation))
+		vacate(c, now_ns);
 }
 
 uint64_t
@@ -561,6 +576,14 @@ contact_set_roster(struct contact *c, const uint8_t *digest)
 	memcpy(c->roster, digest, sizeof c->roster);
 	if (c->met)
 		compare_rosters(c);
+}
+
+bool
+contact_knows(const struct contact *c,
+	      const uint8_t incarnation[CONTACT_INCARNATION_BYTES])
+{
+	return c->met && memcmp(c->life.incarnation.bytes, incarnation,
+				sizeof c->life.incarnation.bytes) == 0;
 }
 
 void

@@ -99,6 +99,13 @@ void contact_withdraw(struct contact *c, uint8_t type);
  * live. Calls nothing back; until then contact_is_met() is false. */
 void contact_forget(struct contact *c, uint64_t now_ns);
 
+/* An authenticated path leads to the peer's life ${incarnation}. If another is known, that
+ * one has been replaced: as contact_forget(), but for its right to prove that it is still
+ * live and come back. */
+void contact_replaced(struct contact *c,
+		      const uint8_t incarnation[CONTACT_INCARNATION_BYTES],
+		      uint64_t now_ns);
+
 /* When contact_tick() wants to be called next; CLOCK_NEVER when nothing is due. */
 uint64_t contact_expiry(const struct contact *c);
 void contact_tick(struct contact *c, uint64_t now_ns);
@@ -109,5 +116,8 @@ void contact_tick(struct contact *c, uint64_t now_ns);
 void contact_set_roster(struct contact *c, const uint8_t *digest);
 
 bool contact_is_met(const struct contact *c);
+/* And in this life. */
+bool contact_knows(const struct contact *c,
+		   const uint8_t incarnation[CONTACT_INCARNATION_BYTES]);
 
 #endif

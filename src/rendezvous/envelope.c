@@ -11,7 +11,7 @@
 _Static_assert(ENVELOPE_SEALED_MAX <= RENDEZVOUS_MESSAGE_MAX, "no mailbox takes it");
 
 #define AAD_BYTES  (1 + PUBKEY_BYTES)
-#define SEALED_MIN (ENVELOPE_OUTER_BYTES + ENVELOPE_PAD_BYTES + HPKE_TAG_BYTES)
+
 #define INFO_LABEL "mpcproxy/1 signalling"
 #define PSK_ID     "mpcproxy/1 ticket"
 #define INFO_BYTES (sizeof INFO_LABEL + 1 + SESSION_NAME_MAX + 2 * PUBKEY_BYTES)
@@ -206,7 +206,7 @@ envelope_seal(const struct envelope_pair *p, const struct envelope *m,
 static bool
 outer_ok(const uint8_t *sealed, size_t len)
 {
-	return len >= SEALED_MIN && len <= ENVELOPE_SEALED_MAX &&
+	return len >= ENVELOPE_SEALED_MIN && len <= ENVELOPE_SEALED_MAX &&
 	       sealed[0] == ENVELOPE_VERSION;
 }
 

@@ -182,6 +182,12 @@ hand_to_flow(struct stream *s, const uint8_t *data, size_t len, bool fin)
 		flow->ops->data(flow, data, len, fin);
 }
 
+static bool
+is_service(const struct header_request *req, const char *name)
+{
+	return req->port == 0 && !req->udp && strcmp(req->host, name) == 0;
+}
+
 /* Collect the header and do what it asks for; ${data} is the rest behind it. */
 static void
 on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
@@ -210,18 +216,20 @@ on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
 			stream_abort(s, QUIC_CODE_PROTOCOL);
 		return;
 	}
-	if (req.port == 0 && !req.udp && strcmp(req.host, SERVICE_ECHO) == 0)
+	if (is_service(&req, SERVICE_ECHO))
 		hand_over(s, echo_accept(peer_link(s->peer), s->qs), data + n, len - n,
 			  fin);
-	else if (req.port == 0 && !req.udp && strcmp(req.host, SERVICE_RUN) == 0)
+	else if (is_service(&req, SERVICE_RUN))
 		hand_over(s, run_peer_accept(peer_run(s->peer), s->qs), data + n, len - n,
 			  fin);
-	else if (req.port == 0 && !req.udp && strcmp(req.host, ROSTER_SERVICE) == 0)
+	else if (is_service(&req, ROSTER_SERVICE))
 		hand_over(s, link_accept_roster(peer_link(s->peer), s->qs), data + n,
 			  len - n, fin);
-	else if ((req.port == 0 && !req.udp && strcmp(req.host, SERVICE_MPYC) == 0
-		      ? request_mpyc(s)
-		      : request_port(s, &req)) == 0) {
+	else if (is_service(&req, SERVICE_SIGNAL))
+		hand_over(s, link_accept_signals(peer_link(s->peer), s->qs), data + n,
+			  len - n, fin);
+	else if ((is_service(&req, SERVICE_MPYC) ? request_mpyc(s)
+						 : request_port(s, &req)) == 0) {
 		if (req.udp)
 			hand_to_flow(s, data + n, len - n, fin);
 		else

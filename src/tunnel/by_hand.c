@@ -15,7 +15,7 @@ struct offers {
 static bool
 is_missing(const struct proxy *p, size_t i)
 {
-	return p->peers[i] != NULL && !link_is_up(peer_link(p->peers[i]));
+	return p->peers[i] != NULL && !link_is_well(peer_link(p->peers[i]));
 }
 
 static void
@@ -110,7 +110,7 @@ proxy_accept(struct proxy *p, const uint8_t *sealed, size_t len,
 	if (index < 0 || p->peers[index] == NULL)
 		return err_set(err, "it is from nobody in session.ini");
 	name = p->session->parties[index].name;
-	if (link_is_up(peer_link(p->peers[index]))) {
+	if (link_is_well(peer_link(p->peers[index]))) {
 		snprintf(summary, ERR_TEXT_BYTES, "%s is connected already", name);
 		return 0;
 	}

@@ -34,7 +34,9 @@ struct generations {
 	void *arg;
 	const char *name; /* the peer's */
 	bool client;
-	bool online; /* some rendezvous is reachable */
+	bool reached; /* some rendezvous is */
+	bool inband;  /* the connection carries signals as well */
+	bool online;  /* one of both */
 	bool peer_left;
 	bool wanted; /* another path than the active one */
 	bool asked;  /* by the server for one attempt, though ours may do */
@@ -46,6 +48,8 @@ struct generations {
 	struct attempt *gone; /* replaced, perhaps from within its own callback */
 	bool given_up;        /* ${next} */
 	bool searching;       /* ${next} is to replace a relayed path that works */
+	bool by_hand;         /* ${next} was an offer, with this life of the peer's */
+	struct incarnation offered_by;
 	uint64_t retry_ns;
 	uint64_t provoked_ns; /* a gate */
 	struct log_gate gate; /* for lines that the peer provokes */
@@ -78,7 +82,7 @@ drop_next(struct generations *g)
 	g->cb.giving_up(g->arg);
 	attempt_free(g->next);
 	g->next = NULL;
-	g->given_up = g->asked = g->searching = false;
+	g->given_up = g->asked = g->searching = g->by_hand = false;
 	event_del(g->limit);
 }
 
@@ -289,12 +293,15 @@ generations_take_offer(struct generations *g, const uint8_t *sealed, size_t len,
 
 /* From here on it is an attempt like all others. */
 static void
-on_offer_works(void *arg, struct attempt *a)
+on_offer_works(void *arg, struct attempt *a, const struct incarnation *life)
 {
 	struct generations *g = arg;
 
 	drop_next(g);
 	g->next = a;
+	g->by_hand = true;
+	g->offered_by = *life;
+	g->peer_left = false;
 	g->number = attempt_generation(a);
 	attempt_hand_over(a, &attempt_callbacks, g);
 	timer_after(g->limit, ATTEMPT_LIMIT_NS);
@@ -315,7 +322,10 @@ generations_promote(struct generations *g)
 	g->next = NULL;
 	if (g->searching)
 		log_info("peer=%s moved from a relay to a direct path", g->name);
-	g->given_up = g->searching = false;
+	/* Now that the path is authenticated: nobody met this life, only its block. */
+	if (g->by_hand)
+		signaller_replaced(g->signaller, &g->offered_by);
+	g->given_up = g->searching = g->by_hand = false;
 	event_del(g->limit);
 	satisfied(g);
 	look_for_relay(g);
@@ -339,8 +349,11 @@ generations_drop_active(struct generations *g)
 void
 generations_peer_left(struct generations *g)
 {
-	g->peer_left = true;
 	signaller_forget(g->signaller);
+	/* Its next life may be here already. */
+	if (g->by_hand)
+		return;
+	g->peer_left = true;
 	drop_next(g);
 	satisfied(g);
 }
@@ -468,9 +481,19 @@ may_provoke(struct generations *g)
 static void
 meet_client(struct generations *g)
 {
-	g->number = 0;
+	/* Where there is a path, it says what the client has counted to. */
+	if (g->active == NULL)
+		g->number = 0;
 	if (g->next == NULL && needs_path(g) && may_provoke(g))
 		begin(g, 1, false);
+}
+
+/* What works may do so since before it could be said. */
+static void
+say_concluded(struct generations *g, const struct attempt *a)
+{
+	if (a != NULL && attempt_is_ready(a))
+		signaller_send_concluded(g->signaller, attempt_generation(a));
 }
 
 static void
@@ -485,6 +508,8 @@ on_met(void *arg, bool replaced)
 	if (replaced)
 		generations_drop_active(g);
 	g->asked = false;
+	say_concluded(g, g->active);
+	say_concluded(g, g->next);
 	if (!g->client)
 		meet_client(g);
 	else if (may_provoke(g))
@@ -635,13 +660,35 @@ static const struct signaller_callbacks signaller_callbacks = {
     .search = on_search,
 };
 
+/* Who is met need not be told that there is one more way. */
+static void
+update_online(struct generations *g, bool afresh)
+{
+	bool online = g->reached || g->inband;
+
+	if (online && (afresh || !g->online || !signaller_is_met(g->signaller)))
+		signaller_set_online(g->signaller, true);
+	else if (!online && g->online)
+		signaller_set_online(g->signaller, false);
+	g->online = online;
+}
+
 void
 generations_set_online(struct generations *g, bool online)
 {
-	g->online = online;
-	signaller_set_online(g->signaller, online);
+	g->reached = online;
+	update_online(g, online);
 	if (online)
 		start_now(g);
+}
+
+void
+generations_set_inband(struct generations *g, bool open)
+{
+	g->inband = open;
+	update_online(g, false);
+	if (open)
+		start(g);
 }
 
 /* This machine's network is another one. */
@@ -812,6 +859,12 @@ bool
 generations_is_searching(const struct generations *g)
 {
 	return g->searching;
+}
+
+bool
+generations_is_of_other_life(const struct generations *g)
+{
+	return g->by_hand && !signaller_knows(g->signaller, &g->offered_by);
 }
 
 const char *

@@ -49,6 +49,9 @@ void generations_free(struct generations *g);
 
 /* Some rendezvous is reachable, or none any more. */
 void generations_set_online(struct generations *g, bool online);
+/* The connection itself carries what generations_callbacks.send() is given, or does not
+ * any more. */
+void generations_set_inband(struct generations *g, bool open);
 /* session.ini has changed. */
 void generations_set_roster(struct generations *g, const uint8_t *digest);
 /* Send ours to the peer. */
@@ -86,6 +89,9 @@ void generations_peer_left(struct generations *g);
 /* The next path is to replace a relayed one that works, and may fail for that reason
  * without anybody's missing it. */
 bool generations_is_searching(const struct generations *g);
+
+/* The next path leads to another life of the peer than the connection in use does. */
+bool generations_is_of_other_life(const struct generations *g);
 
 /*
  * By hand, where no rendezvous carries messages: gather candidates for one more attempt,

@@ -7,6 +7,7 @@
 #include "base/timer.h"
 #include "session/roster.h"
 #include "tunnel/generations.h"
+#include "tunnel/inband.h"
 #include "tunnel/link.h"
 #include "tunnel/ping.h"
 #include "tunnel/roster_stream.h"
@@ -47,6 +48,7 @@ struct link {
 	 * handshake is under way on the next, to replace it. */
 	struct conn *current;
 	struct conn *fresh;
+	struct inband *inband;   /* signals on the one in use */
 	struct silence silence;  /* of the active path */
 	struct event *pulse;     /* for it */
 	uint64_t pulse_ns;       /* when that is due */
@@ -66,6 +68,7 @@ struct link {
 };
 
 static void look(struct link *l);
+static void update_inband(struct link *l);
 static void stop_asking(struct link *l);
 
 static void
@@ -110,6 +113,7 @@ promote_next(struct link *l)
 	stop_asking(l);
 	generations_promote(l->paths);
 	silence_init(&l->silence);
+	update_inband(l);
 	look(l);
 }
 
@@ -139,6 +143,7 @@ on_conn_established(void *arg, struct conn *c)
 	l->why[0] = '\0';
 	l->cb.up(l->arg);
 	tell_roster(l);
+	inband_start(l->inband);
 }
 
 static void
@@ -294,10 +299,11 @@ on_datagram(void *arg, struct attempt *a, uint8_t *data, size_t len)
 	 * handshake that succeeds replaces what is established. Anybody who knows the
 	 * addresses can send an Initial packet, so it must not keep the client from
 	 * migrating: in a handshake all datagrams begin with a long header, in an
-	 * established connection none does. */
+	 * established connection none does. A client knows what it has begun. */
 	if (!l->client && l->fresh == NULL && begins_connection(data, len))
 		start_conn(l);
-	if (l->fresh != NULL && (l->current == NULL || has_long_header(data, len))) {
+	if (l->fresh != NULL &&
+	    (l->client || l->current == NULL || has_long_header(data, len))) {
 		receive(l, l->fresh, generation, data, len);
 	} else {
 		receive(l, l->current, generation, data, len);
@@ -378,6 +384,10 @@ on_ready(void *arg, struct attempt *a)
 
 	if (!l->client || a != generations_next(l->paths))
 		return;
+	if (link_is_up(l) && generations_is_of_other_life(l->paths)) {
+		start_conn(l);
+		return;
+	}
 	/* A search is for a better path than one that works: QUIC tries the new one
 	 * before it leaves. */
 	if (link_is_up(l) && !generations_is_searching(l->paths))
@@ -516,6 +526,13 @@ on_reap(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* A path on which nothing is heard is not one to negotiate over. */
+static void
+update_inband(struct link *l)
+{
+	generations_set_inband(l->paths, inband_is_open(l->inband) && !l->silence.lost);
+}
+
 /* What silence of the active path asks for. */
 static void
 look(struct link *l)
@@ -544,11 +561,13 @@ look(struct link *l)
 			 "path",
 			 l->name, (unsigned long long)(lasted / NS_PER_S),
 			 (unsigned long long)(lasted % NS_PER_S / (NS_PER_S / 10)));
+		update_inband(l);
 		generations_want(l->paths, true);
 	}
 	if ((todo & SILENCE_HEARD) != 0) {
 		log_info("peer=%s heard again", l->name);
 		generations_settle(l->paths);
+		update_inband(l);
 	}
 	l->pulse_ns = l->silence.late ? l->silence.next_ns : heard + QUIET_NS;
 	timer_at(l->pulse, l->pulse_ns);
@@ -595,6 +614,7 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 	struct link *l = arg;
 
 	l->cb.send(l->arg, sealed, len);
+	inband_send(l->inband, sealed, len);
 }
 
 static void
@@ -740,6 +760,23 @@ static const struct generations_callbacks generations_callbacks = {
     .giving_up = on_giving_up,
 };
 
+static void
+on_inband_changed(void *arg)
+{
+	update_inband(arg);
+}
+
+static void
+on_inband_message(void *arg, const uint8_t *sealed, size_t len)
+{
+	link_sealed(arg, sealed, len);
+}
+
+static const struct inband_callbacks inband_callbacks = {
+    .changed = on_inband_changed,
+    .message = on_inband_message,
+};
+
 /* --- life, and what is there --- */
 
 static int
@@ -764,6 +801,7 @@ free_event(struct event *e)
 static void
 link_destroy(struct link *l)
 {
+	inband_free(l->inband);
 	generations_free(l->paths);
 	free_event(l->flush);
 	free_event(l->reap);
@@ -794,6 +832,9 @@ link_new(const struct link_config *cfg, const struct link_callbacks *cb, void *a
 		err_set(err, "out of memory");
 		goto err1;
 	}
+	l->inband = inband_new(cfg->base, l, &inband_callbacks, l, err);
+	if (l->inband == NULL)
+		goto err1;
 	l->paths = generations_new(cfg, &generations_callbacks, l, err);
 	if (l->paths == NULL)
 		goto err1;
@@ -884,6 +925,18 @@ link_is_up(const struct link *l)
 	return l->current != NULL && !conn_is_over(l->current);
 }
 
+struct link_owner *
+link_accept_signals(struct link *l, struct quic_stream *s)
+{
+	return inband_accept(l->inband, s);
+}
+
+bool
+link_is_well(const struct link *l)
+{
+	return link_is_up(l) && !l->silence.lost;
+}
+
 struct quic_stream *
 link_open_stream(struct link *l, struct link_owner *owner)
 {
@@ -937,7 +990,8 @@ link_get_info(const struct link *l, struct link_info *info)
 		info->has_path = true;
 		path_get_info(attempt_path(a), &info->path);
 	}
-	get_quic_info(l, &info->quic);
+	if (get_quic_info(l, &info->quic))
+		info->quic.streams -= inband_streams(l->inband);
 	memcpy(info->why, l->why, sizeof info->why);
 	if (info->up && info->has_path && info->path.relayed) {
 		get_why(l, a, &w);

@@ -94,7 +94,12 @@ enum link_taken {
 enum link_taken link_take_offer(struct link *l, const uint8_t *sealed, size_t len,
 				char age[LINK_AGE_BYTES], struct err *err);
 
+/* A stream of the peer's to the service `signal`: its owner, or NULL to refuse it. */
+struct link_owner *link_accept_signals(struct link *l, struct quic_stream *s);
+
 bool link_is_up(const struct link *l);
+/* It is up, and the peer is heard. */
+bool link_is_well(const struct link *l);
 /* The peer's stream for its roster, and what came on it: roster_stream.h. */
 struct link_owner *link_accept_roster(struct link *l, struct quic_stream *qs);
 void link_take_roster(struct link *l, const uint8_t *data, size_t len);
@@ -112,7 +117,7 @@ struct link_info {
 	const char *state; /* a word or two for status */
 	bool has_path;
 	struct path_info path;
-	struct quic_info quic;
+	struct quic_info quic; /* its streams without our own two for signals */
 	const char *last_error; /* "" for none */
 	char why[WHY_BYTES];    /* why.h: over a relay, or no path; "" else */
 };

@@ -82,9 +82,10 @@ static void
 works(struct offer *o)
 {
 	struct attempt *a = o->attempt;
+	struct incarnation life = o->peer;
 
 	reset(o);
-	o->cb.works(o->arg, a);
+	o->cb.works(o->arg, a, &life);
 }
 
 /* Whether the server's path works as well: it answers probes only then. */

@@ -16,8 +16,8 @@ struct offer;
 
 struct offer_callbacks {
 	/* The path works, at both sides as far as the client can tell. The attempt is the
-	 * callee's (attempt_hand_over()), and the offer as new. */
-	void (*works)(void *arg, struct attempt *a);
+	 * callee's (attempt_hand_over()), and the offer as new. ${life} is the peer's. */
+	void (*works)(void *arg, struct attempt *a, const struct incarnation *life);
 };
 
 /* ${cfg} must outlive it. */

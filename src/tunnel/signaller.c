@@ -203,6 +203,19 @@ signaller_forget(struct signaller *s)
 	arm(s);
 }
 
+bool
+signaller_knows(const struct signaller *s, const struct incarnation *x)
+{
+	return contact_knows(s->contact, x->bytes);
+}
+
+void
+signaller_replaced(struct signaller *s, const struct incarnation *x)
+{
+	contact_replaced(s->contact, x->bytes, clock_now_ns());
+	arm(s);
+}
+
 void
 signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len)
 {

@@ -8,6 +8,7 @@
 #include <event2/event.h>
 
 #include "rendezvous/contact.h"
+#include "rendezvous/envelope.h"
 #include "rendezvous/signal.h"
 
 /* A contact (contact.h) on the event loop: its timer, and its messages as signals
@@ -46,6 +47,9 @@ void signaller_receive(struct signaller *s, const uint8_t *sealed, size_t len);
 bool signaller_is_met(const struct signaller *s);
 /* The life we talked to has ended: contact_forget(). */
 void signaller_forget(struct signaller *s);
+bool signaller_knows(const struct signaller *s, const struct incarnation *x);
+/* contact_replaced() */
+void signaller_replaced(struct signaller *s, const struct incarnation *x);
 
 /* ${body} is an encoded signal_candidates; resent until acknowledged or superseded. */
 void signaller_send_candidates(struct signaller *s, const uint8_t *body, size_t len);

@@ -18,9 +18,10 @@ enum stream_state {
 };
 
 /* Services that a request can name besides ports; their port is 0. */
-#define SERVICE_MPYC "mpyc"
-#define SERVICE_ECHO "echo"
-#define SERVICE_RUN  "run"
+#define SERVICE_MPYC   "mpyc"
+#define SERVICE_ECHO   "echo"
+#define SERVICE_RUN    "run"
+#define SERVICE_SIGNAL "signal"
 /* And ROSTER_SERVICE, which does not need a peer. */
 
 struct stream {

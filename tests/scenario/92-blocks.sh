@@ -55,6 +55,11 @@ cat "$T/carol.mail" "$T/bob.block" "$T/alice.mail" | verb bob accept >"$T/bob.ac
 grep -q 'own block is passed over' "$T/bob.accepted" || fail "own block: $(cat "$T/bob.accepted")"
 accept carol "$T/alice.block" "$T/bob.mail"
 connected alice bob carol
+# Over the connection they tell each other that ICE has done its work.
+carrier=socket
+[ -z "${NO_FAST_PATH:-}" ] || carrier=agent
+carried() { [ "$(verb "$1" status | grep -c "direct, IPv., $carrier, ")" -eq 2 ]; }
+for party in alice bob carol; do eventually carried $party; done
 compute
 exits 1 "every party is connected" verb alice offer
 exits 0 "alice is connected already" verb bob accept "$T/alice.block"
@@ -117,3 +122,16 @@ exits 3 "checking candidate pairs" verb alice wait --timeout 0
 accept bob "$T/alice.block"
 eventually peer_connected alice bob
 eventually peer_connected bob alice
+
+step "killed and started again: who is silent is offered a block, and its new life connects"
+carried_by() { verb "$1" status | finds "direct, IPv., $carrier, "; }
+murder bob
+proxy_start bob
+silent() { [ "$(json alice "peer['bob']['state']")" = "connected, but silent" ]; }
+eventually silent
+offer alice bob
+accept alice "$T/bob.block"
+accept bob "$T/alice.block"
+eventually carried_by bob
+wait_log bob 'peer=alice .*connected'
+wait_log alice 'peer=bob disconnected: replaced by a new connection'

@@ -21,6 +21,7 @@ struct fake_paths {
 	unsigned asked[2];  /* questions of full size */
 	unsigned probes[2]; /* of any size */
 	unsigned made[2];
+	unsigned taken_over[2];
 	struct path *newest[2];
 	bool lost_address[2]; /* by role: what path_has_lost_address() says */
 	bool swallow;         /* all datagrams */

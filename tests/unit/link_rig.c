@@ -6,6 +6,7 @@
 #include "base/timer.h"
 #include "link_rig.h"
 #include "tunnel/echo.h"
+#include "tunnel/header.h"
 #include "tunnel/ping.h"
 
 
@@ -110,12 +111,76 @@ on_down(void *arg, const char *why)
 	((struct rig_end *)arg)->downs++;
 }
 
+/* Until the request is there. */
+struct asked {
+	struct link_owner owner; /* first: see conn.h */
+	struct rig_end *e;
+	struct quic_stream *qs;
+};
+
+static void
+on_request(void *owner, const uint8_t *data, size_t len, bool fin)
+{
+	struct asked *a = owner;
+	struct header_request req;
+	struct link_owner *service = NULL;
+	int n = header_parse_request(&req, data, len);
+
+	/* The first packet brings all of it. */
+	assert_true(n > 0);
+	quic_stream_consumed(a->qs, (size_t)n);
+	quic_stream_set_arg(a->qs, NULL);
+	if (strcmp(req.host, "echo") == 0)
+		service = echo_accept(a->e->link, a->qs);
+	else if (strcmp(req.host, "signal") == 0 && !a->e->no_inband)
+		service = link_accept_signals(a->e->link, a->qs);
+	if (service == NULL)
+		quic_stream_abort(a->qs, QUIC_CODE_REFUSED);
+	else if (len > (size_t)n || fin)
+		service->ops->data(service, data + n, len - (size_t)n, fin);
+	link_flush_soon(a->e->link);
+	free(a);
+}
+
+static void
+on_asked_writable(void *owner)
+{
+	(void)owner;
+}
+
+static void
+on_asked_reset(void *owner, uint64_t code)
+{
+	(void)owner;
+	(void)code;
+}
+
+static void
+on_asked_closed(void *owner, bool lost)
+{
+	(void)lost;
+	free(owner);
+}
+
+static const struct link_stream_ops asked_ops = {
+    .data = on_request,
+    .writable = on_asked_writable,
+    .reset = on_asked_reset,
+    .stopped = on_asked_reset,
+    .closed = on_asked_closed,
+};
+
 static struct link_owner *
 on_opened(void *arg, struct quic_stream *s)
 {
-	struct rig_end *e = arg;
+	struct asked *a = calloc(1, sizeof *a);
 
-	return echo_accept(e->link, s);
+	if (a == NULL)
+		abort();
+	a->owner.ops = &asked_ops;
+	a->e = arg;
+	a->qs = s;
+	return &a->owner;
 }
 
 static void

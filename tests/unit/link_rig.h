@@ -17,7 +17,8 @@ struct rig_end {
 	SSL_CTX *ctx[2];
 	uint8_t incarnation[16];
 	unsigned ups, downs;
-	bool deaf;    /* to sealed messages */
+	bool deaf;    /* to sealed messages by the rendezvous */
+	bool no_inband; /* refuses them over the connection */
 	bool refused; /* it is a second copy */
 };
 extern struct rig_end end[2], copy;

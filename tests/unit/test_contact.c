@@ -365,6 +365,51 @@ test_shutdown_during_challenge(void **state)
 	sim_assert_settled(a, b2);
 }
 
+/* A path leads to a life that nobody has met: the one that was known has been replaced, and
+ * the new one is met as if that had ended. */
+static void
+test_replaced_on_its_path(void **state)
+{
+	struct sim *s = *state;
+	struct sim_life *a, *b1, *b2;
+
+	meet(s, &a, &b1);
+	contact_replaced(a->contact, b1->incarnation.bytes, s->now_ns);
+	assert_true(contact_is_met(a->contact));
+	sim_kill(b1);
+	b2 = sim_start(s, B, 0);
+	/* What is heard on the path is the new life. */
+	a->heard = true;
+	contact_replaced(a->contact, b2->incarnation.bytes, s->now_ns);
+	assert_false(contact_is_met(a->contact));
+	a->met = 0;
+	sim_run(s, 1 * S);
+	assert_int_equal(b2->refused, 0);
+	assert_int_equal(a->replaced, 0);
+	sim_assert_settled(a, b2);
+	assert_talk(a, b2, 1 * S);
+	contact_replaced(a->contact, b2->incarnation.bytes, s->now_ns);
+	assert_true(contact_is_met(a->contact));
+}
+
+/* It was wrong, and the life that was known proves that it is live. */
+static void
+test_replaced_and_not_dead(void **state)
+{
+	struct sim *s = *state;
+	struct sim_life *a, *b1;
+	static const struct incarnation nobody = {{1}};
+
+	meet(s, &a, &b1);
+	contact_replaced(a->contact, nobody.bytes, s->now_ns);
+	assert_false(contact_is_met(a->contact));
+	a->met = 0;
+	contact_online(b1->contact, s->now_ns);
+	sim_run(s, 1 * S);
+	assert_true(contact_is_met(a->contact));
+	assert_talk(a, b1, 1 * S);
+}
+
 static void
 test_both_restart(void **state)
 {
@@ -768,6 +813,8 @@ main(void)
 	    TEST(test_shutdown_and_return),
 	    TEST(test_replays_after_shutdown),
 	    TEST(test_shutdown_during_challenge),
+	    TEST(test_replaced_on_its_path),
+	    TEST(test_replaced_and_not_dead),
 	    TEST(test_both_restart),
 	    TEST(test_second_copy_is_refused),
 	    TEST(test_refused_and_then_needed),

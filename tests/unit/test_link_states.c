@@ -456,6 +456,7 @@ static void
 test_no_rendezvous_for_a_search(void **state)
 {
 	(void)state;
+	end[0].no_inband = end[1].no_inband = true;
 	fake_paths.relayed = true;
 	UNTIL(rig_both_up());
 	set_rendezvous(false);
@@ -472,6 +473,7 @@ static void
 test_the_rendezvous_dies_during_a_search(void **state)
 {
 	(void)state;
+	end[0].no_inband = end[1].no_inband = true;
 	fake_paths.relayed = true;
 	UNTIL(rig_both_up());
 	end[0].deaf = end[1].deaf = true;
