@@ -27,8 +27,9 @@ print_expose(const struct expose *e, const struct session *s)
 	       target_format(&e->first, target));
 	if (e->last != e->first.port)
 		printf("-%u", e->last);
-	printf("%s for %s\n", e->udp ? "/udp" : "",
-	       e->for_all ? "all" : s->parties[e->party].name);
+	printf("%s for %s%s\n", e->udp ? "/udp" : "",
+	       e->for_all ? "all" : s->parties[e->party].name,
+	       e->first.host[0] != '\0' && !target_is_unix(&e->first) ? ", unsafe" : "");
 }
 
 static void
@@ -44,8 +45,14 @@ print_summary(const struct setup *setup)
 		printf("  %-11s localhost:%zu%s\n", s->parties[i].name, l->base_port + i,
 		       i == setup->index ? ", where your MPyC listens" : "");
 	print_servers("rendezvous", s->rendezvous, s->n_rendezvous);
+	if (s->n_rendezvous == 0)
+		printf("  %-11s none: meet by hand, with mpcproxy offer and accept\n",
+		       "rendezvous");
 	print_servers("stun", s->stun, s->n_stun);
 	print_servers("turn", s->turn, s->n_turn);
+	if (s->n_turn > 0 && l->turn_user == NULL && l->turn_secret == NULL)
+		printf("  %-11s not used here: local.ini has no turn-user or "
+		       "turn-secret\n", "");
 	if (l->listen.sa.sa_family != AF_UNSPEC)
 		printf("  %-11s %s\n", "listen", addr_format(&l->listen, addr));
 	if (endpoint_is_set(&l->socks5))

@@ -65,7 +65,7 @@ cmd_run(int argc, char **argv)
 	const struct verb_usage usage = {
 	    .verb = "run",
 	    .operands = "[-- PROGRAM [ARGUMENT]...]",
-	    .max_operands = 1,
+	    .max_operands = SIZE_MAX, /* they get a message of their own */
 	    .help =
 		"Run this party's proxy in the foreground until SIGINT or SIGTERM;\n"
 		"SIGHUP, or the verb reload, applies changed files to it.\n"
@@ -87,7 +87,8 @@ cmd_run(int argc, char **argv)
 	if (rc != OPTIONS_GO_ON)
 		return rc;
 	if (n > 1 && argv[1] != NULL)
-		return options_bad("run", "`%s`: a program stands behind `--`", argv[1]);
+		return options_bad("run", "`%s`: a program stands behind `--`, as in "
+				   "mpcproxy run -c FILE -- python3 program.py", argv[1]);
 	if (program != NULL && program[0] == NULL)
 		return options_bad("run", "a program is missing behind `--`");
 	if (program == NULL &&

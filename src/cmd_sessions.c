@@ -61,6 +61,9 @@ cmd_sessions(int argc, char **argv)
 		return rc;
 	names = store_list(&n);
 	rc = EXIT_DONE;
+	if (n == 0)
+		fprintf(stderr, "mpcproxy: there are none: `mpcproxy invite` makes one, "
+				"`mpcproxy join` joins one\n");
 	for (size_t i = 0; i < n; i++) {
 		const struct setup_options o = {.session = names[i]};
 		struct setup setup;

@@ -68,7 +68,14 @@ unknown_verb(const char *name)
 {
 	const char *words[N_VERBS];
 	const char *near;
+	size_t len = strlen(name);
 
+	if (len > 4 && strcmp(name + len - 4, ".ini") == 0) {
+		fprintf(stderr,
+			"mpcproxy: `%s` is no verb: did you mean `mpcproxy -c %s`?\n", name,
+			name);
+		return EXIT_USAGE;
+	}
 	for (size_t i = 0; i < N_VERBS; i++)
 		words[i] = verbs[i].name;
 	near = nearest(name, words, N_VERBS);
@@ -76,6 +83,22 @@ unknown_verb(const char *name)
 		name, near != NULL ? ": did you mean `" : "", near != NULL ? near : "",
 		near != NULL ? "`?" : "");
 	return EXIT_USAGE;
+}
+
+/* `help VERB` is `VERB --help`. */
+static int
+help(int argc, char **argv)
+{
+	static char option[] = "--help";
+	char *arguments[] = {argc > 2 ? argv[2] : NULL, option, NULL};
+	const struct verb *verb;
+
+	if (argc == 2) {
+		print_usage(stdout);
+		return EXIT_DONE;
+	}
+	verb = find(argv[2]);
+	return verb != NULL ? verb->run(2, arguments) : unknown_verb(argv[2]);
 }
 
 static int
@@ -95,6 +118,8 @@ dispatch(int argc, char **argv)
 		options_print_version();
 		return EXIT_DONE;
 	}
+	if (strcmp(argv[1], "help") == 0)
+		return help(argc, argv);
 	if (argv[1][0] == '-') {
 		verb = find("run");
 		return verb != NULL ? verb->run(argc, argv) : unknown_verb("run");

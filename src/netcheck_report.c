@@ -40,6 +40,15 @@ any_works(const struct netcheck_report *r, const char *kind, bool without_udp)
 	return false;
 }
 
+static bool
+is_named(const struct netcheck_report *r, const char *kind)
+{
+	for (size_t i = 0; i < r->n_servers; i++)
+		if (strcmp(r->server[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
 bool
 netcheck_is_well(const struct netcheck_report *r)
 {
@@ -67,6 +76,23 @@ upnp_verdict(FILE *out)
 	fputs("The router maps ports (UPnP): direct paths to nearly all parties that "
 	      "have UDP.\n",
 	      out);
+}
+
+static void
+unknown_verdict(FILE *out, const struct netcheck_report *r)
+{
+	if (r->udp == PROBE_YES)
+		fputs("UDP gets out; what the NAT does takes a second STUN server to "
+		      "tell: add stun = HOST to session.ini.\n",
+		      out);
+	else if (is_named(r, "stun"))
+		fputs("No STUN server could be asked, for the reason above, and without "
+		      "one there is no telling.\n",
+		      out);
+	else
+		fputs("Without a STUN server there is no telling: add stun = HOST to "
+		      "session.ini.\n",
+		      out);
 }
 
 void
@@ -114,13 +140,7 @@ netcheck_verdict(FILE *out, const struct netcheck_report *r)
 		relay_verdict(out, r, false, "the others");
 		break;
 	case PROBE_MAPPING_UNKNOWN:
-		fputs(r->udp == PROBE_YES ? "UDP gets out; what the NAT does takes a "
-					    "second STUN server to "
-					    "tell: add stun = HOST to session.ini.\n"
-					  : "Without a STUN server there is no telling: "
-					    "add stun = HOST to "
-					    "session.ini.\n",
-		      out);
+		unknown_verdict(out, r);
 		break;
 	}
 }
@@ -183,7 +203,7 @@ netcheck_text(FILE *out, const struct netcheck_report *r)
 	fprintf(out, "  %-11s %s\n", "UDP",
 		r->udp == PROBE_YES  ? "gets out"
 		: r->udp == PROBE_NO ? "no STUN server answers"
-				     : "unknown: no STUN server to ask");
+				     : "unknown: there is no STUN server that could be asked");
 	text_family(out, "IPv4", r->ipv4, &r->public[PROBE_IPV4]);
 	text_family(out, "IPv6", r->ipv6, &r->public[PROBE_IPV6]);
 	fprintf(out, "  %-11s %s\n", "mapping", mappings[r->mapping]);

@@ -58,7 +58,7 @@ collect_specs(struct parse *p)
 
 	if (o != NULL) {
 		const struct option_spec setup[SETUP_OPTIONS_N] = {
-		    {'c', "config", "FILE", "session.ini, the same at every party",
+		    {'c', "config", "FILE", "session.ini, or the name of a session",
 		     &o->session, NULL, true},
 		    {0, "local", "FILE", "local.ini, what concerns this machine",
 		     &o->local, NULL, false},
@@ -231,8 +231,9 @@ options_parse(const struct verb_usage *usage, int argc, char **argv)
 				   usage->operands);
 	for (size_t i = 0; i < p.n_specs; i++) {
 		if (p.specs[i].required && !p.given[i])
-			return options_bad(usage->verb, "--%s %s is missing",
-					   p.specs[i].name, p.specs[i].arg);
+			return options_bad(usage->verb, "-%c %s is missing: %s",
+					   p.specs[i].letter, p.specs[i].arg,
+					   p.specs[i].help);
 	}
 	return OPTIONS_GO_ON;
 }

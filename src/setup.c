@@ -71,8 +71,8 @@ load_session(const char *path, const struct setup_options *o, struct err *err)
 {
 	if (setup_is_absent(o)) {
 		err_set(err,
-			"there is no session %s, and no such file: `mpcproxy sessions` lists "
-			"those that were made by invitation",
+			"there is no session %s, and no file of that name here: "
+			"`mpcproxy sessions` lists those that were made by invitation",
 			o->session);
 		return NULL;
 	}

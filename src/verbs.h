@@ -21,6 +21,7 @@ enum {
 	EXIT_TIMEOUT = 3,
 	EXIT_LOST = 75,
 	EXIT_DIFFERENT = 76,
+	EXIT_NOT_FOUND = 127,
 };
 
 int cmd_run(int argc, char **argv);

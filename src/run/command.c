@@ -252,12 +252,15 @@ command_read(struct command *c, char **words, struct err *err)
 	int rc = 0;
 
 	memset(c, 0, sizeof *c);
-	if (take_words(c, words, err) != 0)
+	if (take_words(c, words, err) != 0) {
+		rc = -1;
 		goto fail;
+	}
 	while (i < c->n_public && !is_python(c->words[i]))
 		i++;
 	if ((first = find_executable(c->words[0])) == NULL) {
 		err_set(err, "%s: cannot be found, or is not executable", c->words[0]);
+		rc = COMMAND_NOT_FOUND;
 		goto fail;
 	}
 	free(first);
@@ -278,7 +281,7 @@ command_read(struct command *c, char **words, struct err *err)
 
 fail:
 	command_free(c);
-	return -1;
+	return rc;
 }
 
 void

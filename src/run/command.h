@@ -37,8 +37,11 @@ struct command {
 	char *shebang; /* what ${python} may point into */
 };
 
-/* Read the command line ${words}, NULL behind the last. -1 when there is nothing that can
- * be run in it. */
+/* The command's first word is no program that could be started. */
+#define COMMAND_NOT_FOUND (-2)
+
+/* Read the command line ${words}, NULL behind the last. -1 or COMMAND_NOT_FOUND when there
+ * is nothing that can be run in it. */
 int command_read(struct command *c, char **words, struct err *err);
 void command_free(struct command *c);
 

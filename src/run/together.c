@@ -545,9 +545,12 @@ make_events(struct together *t, struct err *err)
 static int
 start(struct together *t, char **words, struct err *err)
 {
-	int fd;
+	int fd, rc;
 
-	if (command_read(&t->command, words, err) != 0)
+	rc = command_read(&t->command, words, err);
+	if (rc == COMMAND_NOT_FOUND)
+		t->rc = EXIT_NOT_FOUND;
+	if (rc != 0)
 		return -1;
 	t->offers = calloc(t->session->n_parties, sizeof *t->offers);
 	if (t->offers == NULL)

@@ -65,6 +65,9 @@ host_port_parse(char host[URL_HOST_MAX + 1], uint16_t *port, const char *text,
 	union addr addr;
 	bool ok;
 
+	if (!bracketed && *rest == '\0' && len > 0 && strspn(text, "0123456789") == len)
+		return err_set(err, "the host is missing before the port: expected "
+				    "HOST:PORT (0.0.0.0 is all addresses of this machine)");
 	if (len == 0 || len > URL_HOST_MAX)
 		return err_set(err, "a host is missing or too long: expected HOST:PORT, "
 				    "or [IPV6]:PORT");
@@ -274,7 +277,10 @@ url_parse(struct url *url, enum url_kind kind, const char *text, struct err *err
 	for (const char *p = text; *p != '\0'; p++) {
 		if (!is_allowed((unsigned char)*p, strncmp(text, "dir:", 4) == 0))
 			return err_set(err,
-				       "a space, or a byte that is not ASCII, in it");
+				       "a space, or a byte that is not ASCII, in it%s",
+				       strstr(p, " #") == p
+					   ? ": a comment behind a value begins with ` ;`"
+					   : "");
 	}
 	switch (kind) {
 	case URL_KIND_RENDEZVOUS:

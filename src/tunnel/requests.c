@@ -66,6 +66,18 @@ proxy_connection_cancel(struct proxy_connection *c)
 
 /* --- forwards --- */
 
+/* The ports of all others are taken already. */
+static bool
+is_our_mpyc(const struct proxy *p, const struct endpoint *at)
+{
+	size_t self = 0;
+
+	while (self + 1 < p->session->n_parties && p->peers[self] != NULL)
+		self++;
+	return at->path[0] == '\0' &&
+	       addr_port(&at->addr) == p->local->base_port + self;
+}
+
 int
 proxy_add_forward(struct proxy *p, const struct endpoint *at, const char *party,
 		  const struct target *target, struct err *err)
@@ -78,6 +90,10 @@ proxy_add_forward(struct proxy *p, const struct endpoint *at, const char *party,
 		return -1;
 	if (p->ports == NULL)
 		return err_set(err, "this proxy is shutting down");
+	if (is_our_mpyc(p, at))
+		return err_set(err,
+			       "%s is where this party's own MPyC program listens: choose "
+			       "another port", endpoint_format(at, text));
 	port.party = p->session->parties[peer_index(peer)].key;
 	if (ports_add(p->ports, &port, p->session, err) != 0)
 		return -1;

@@ -104,10 +104,12 @@ take_line(struct client_answer *a, struct err *err)
 
 	switch (a->line[0]) {
 	case '1':
-	case '2':
-		fprintf(a->line[0] == '1' ? stdout : stderr, "%s\n", a->line + 1);
+		printf("%s\n", a->line + 1);
 		/* Who reads through a pipe wants each line when it happens. */
 		fflush(stdout);
+		return 0;
+	case '2':
+		fprintf(stderr, "mpcproxy: %s\n", a->line + 1);
 		return 0;
 	case 'x':
 		if (a->line[1] == ' ' && number_parse(&code, a->line + 2, 0, 255) == 0) {

@@ -47,6 +47,7 @@ exits 1 "already" verb alice forward "$ADDED_PORT" "bob:$SERVICE_PORT"
 exits 1 "in use" verb alice forward "$HIDDEN_PORT" "bob:$SERVICE_PORT"
 exits 1 "no party dave" verb alice forward 9 dave:1
 exits 1 "this party itself" verb alice forward 9 alice:1
+exits 1 "own MPyC" verb alice forward "${BASE[alice]}" "bob:$SERVICE_PORT"
 exits 2 "is not loopback" verb alice forward 0.0.0.0:9 bob:1
 exits 1 "local.ini's" verb alice forward --remove "$FORWARD_PORT"
 call kept "$ADDED_PORT" hold
@@ -71,7 +72,7 @@ printf 'echo\nhello' | verb alice connect "bob:unix:$T/bob.sock" >"$T/answer"
 
 step "connect: what goes wrong is said, and the exit code tells"
 mark bob
-exits 1 "not exposed" verb alice connect "bob:$HIDDEN_PORT" </dev/null
+exits 1 "mpcproxy: not exposed" verb alice connect "bob:$HIDDEN_PORT" </dev/null
 wait_log_since bob "warn.*alice.*$HIDDEN_PORT.*not exposed"
 logged alice "peer=bob target=$HIDDEN_PORT.*not exposed"
 exits 1 "not exposed" verb alice connect "bob:unix:/etc/passwd" </dev/null

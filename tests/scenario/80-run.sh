@@ -37,7 +37,7 @@ code 0 sh -c 'exit 0'
 code 3 sh -c 'exit 3'
 code 137 sh -c 'kill -KILL $$'
 code 143 sh -c 'kill -TERM $$'
-exits 1 "nonexistent" verb alice run -- /nonexistent/program
+exits 127 "nonexistent" verb alice run -- /nonexistent/program
 exits 1 "nonexistent.py" verb alice run -- "$PYTHON" nonexistent.py
 exits 1 "no.such.module" verb alice run -- "$PYTHON" -m no.such.module
 exits 2 "program is missing" verb alice run --

@@ -113,7 +113,7 @@ test_client(void **state)
 	a = ask_in_child(&missing, CLOCK_NEVER);
 	assert_int_equal(a->code, 1);
 	assert_string_equal(a->out, "");
-	assert_string_equal(a->errors, "not connected: carol (waiting for it)\n");
+	assert_string_equal(a->errors, "mpcproxy: not connected: carol (waiting for it)\n");
 	a = ask_in_child(&ping, clock_now_ns() + client_patience_ns(&ping));
 	assert_int_equal(a->code, 0);
 	assert_string_equal(a->out, "alice: 23.104 ms\n"

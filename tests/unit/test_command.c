@@ -124,7 +124,7 @@ test_where_another_program_is(void **state)
 	assert_int_equal(READ(&c, "echo", "python"), 0);
 	assert_contains(c.file, "/echo");
 	command_free(&c);
-	assert_int_equal(READ(&c, "/nonexistent/prog", "8"), -1);
+	assert_int_equal(READ(&c, "/nonexistent/prog", "8"), COMMAND_NOT_FOUND);
 	assert_contains(err.text, "/nonexistent/prog");
 	assert_int_equal(READ(&c, "{private}", "prog"), -1);
 }

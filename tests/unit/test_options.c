@@ -117,7 +117,7 @@ refuses_with_a_hint(void **state)
 	assert_contains(complaint("-c x bob -n"), "--count wants a value: N");
 	assert_contains(complaint("-c x"), "missing: PARTY");
 	assert_contains(complaint("-c x a b c"), "`c` is one argument too many");
-	assert_contains(complaint("bob"), "--config FILE is missing");
+	assert_contains(complaint("bob"), "-c FILE is missing: session.ini");
 }
 
 static void
