@@ -37,7 +37,7 @@ void path_context_set(struct path_context *ctx, const struct session *session,
 void path_context_free(struct path_context *ctx);
 
 #define PATH_CANDIDATES_MAX 25  /* of each side, in all bundles; libnice takes no more */
-#define PATH_CANDIDATE_MAX  192 /* bytes of a candidate line, with its NUL */
+#define PATH_CANDIDATE_MAX  193 /* bytes of a candidate line, with its NUL */
 #define PATH_DATAGRAM_MAX   1500
 
 struct path_config {
