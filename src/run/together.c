@@ -549,7 +549,9 @@ start(struct together *t, char **words, struct err *err)
 
 	rc = command_read(&t->command, words, err);
 	if (rc == COMMAND_NOT_FOUND)
-		t->rc = EXIT_NOT_FOUND;
+		t->rc = strchr(words[0], '/') != NULL && access(words[0], F_OK) == 0
+			    ? EXIT_NOT_EXECUTABLE
+			    : EXIT_NOT_FOUND;
 	if (rc != 0)
 		return -1;
 	t->offers = calloc(t->session->n_parties, sizeof *t->offers);

@@ -45,6 +45,7 @@ exits 0 "mpcproxy invite" mpcproxy sessions
 
 make_session alice bob carol
 exits 127 "cannot be found" verb alice run -- no-such-program
+exits 126 "not executable" verb alice run -- "$T/session.ini"
 exits 1 "no-such.py" verb alice run -- "$PYTHON" no-such.py
 
 step "servers that cannot be used"
