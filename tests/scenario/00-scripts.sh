@@ -10,7 +10,8 @@ mapfile -t scripts < <(grep -lIEr '^#!/bin/(ba)?sh' .ci contrib tests --include=
 	--include=quickstart 2>/dev/null)
 [ ${#scripts[@]} -gt 5 ] || fail "only ${#scripts[@]} scripts"
 step "shellcheck: ${#scripts[@]} scripts"
-shellcheck "${scripts[@]}" tests/scenario/lib.sh tests/scenario/faults.sh tests/scenario/broker.sh
+shellcheck "${scripts[@]}" tests/scenario/lib.sh tests/scenario/faults.sh tests/scenario/broker.sh \
+	contrib/completion/mpcproxy
 
 step "no test ends a pipe with grep -q: finds.sh says why"
 ! grep -rnE --include='*.sh' '\| *grep -[a-zA-Z]*q' tests || fail "use finds"

@@ -63,13 +63,13 @@ _mpcproxy
 echo "verbs ${COMPREPLY[*]}"
 """
 offered = {}
-for line in subprocess.run(["bash", "-c", SCRIPT, "bash", f"{TOP}/contrib/completion/mpcproxy.bash", " ".join(verbs)],
+for line in subprocess.run(["bash", "-c", SCRIPT, "bash", f"{TOP}/contrib/completion/mpcproxy", " ".join(verbs)],
                            check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines():
     name, *words = line.split()
     offered[name] = set(words)
-differ("verb", offered.pop("verbs"), verbs, "mpcproxy.bash")
+differ("verb", offered.pop("verbs"), verbs, "bash completion")
 for verb in sorted(verbs):
-    differ("option", offered[verb], options[verb], f"mpcproxy.bash, {verb}")
+    differ("option", offered[verb], options[verb], f"bash completion, {verb}")
 
 # zsh: its lists, and the cases of its verbs
 zsh = text("contrib/completion/_mpcproxy")
@@ -82,15 +82,15 @@ def zsh_options(part):
 
 lists = {name: body for name, body in re.findall(r"^\t(\w+)=\(\n(.*?)^\t\)$", zsh, re.M | re.S)}
 lists["common"] = re.search(r"^\tcommon=\((.*)\)$", zsh, re.M)[1]
-differ("verb", set(re.findall(r"^\s+['\"]([a-z]+):", lists["verbs"], re.M)), verbs, "_mpcproxy")
+differ("verb", set(re.findall(r"^\s+['\"]([a-z]+):", lists["verbs"], re.M)), verbs, "zsh completion")
 for names, body in re.findall(r"^\t([a-z|]+)\)\n(.*?);;$", zsh, re.M | re.S):
     have = zsh_options(body.replace("_arguments -s", ""))
     for name in re.findall(r"\$(\w+)", body):
         have |= zsh_options(lists.get(name, ""))
     for verb in names.split("|"):
-        differ("option", have, options.pop(verb), f"_mpcproxy, {verb}")
+        differ("option", have, options.pop(verb), f"zsh completion, {verb}")
 for verb in options:
-    wrong.append(f"_mpcproxy: verb {verb} has no case")
+    wrong.append(f"zsh completion: verb {verb} has no case")
 
 # Keys
 for kind, source, table in (("local", "src/session/local_keys.c", "keys"),
