@@ -1,6 +1,7 @@
 """documentation.py TOP MPCPROXY: what the program says of its verbs and options, and the
 sources of the keys of its files, against what is written elsewhere. Exits with 1 after
 naming all that differs."""
+import glob
 import os
 import re
 import subprocess
@@ -122,6 +123,20 @@ for name in ("README.md", "contrib/container/README.md", "contrib/systemd/mpcpro
         given = {w.split("=")[0] for w in words if re.fullmatch(r"--?[a-z].*", w)}
         for option in sorted(given - options[verb]):
             wrong.append(f"{name}: {verb} has no option {option}: {command}")
+
+# Links
+texts = [t for depth in ("", "*/", "*/*/") for t in glob.glob(depth + "*.md", root_dir=TOP)]
+assert "doc/design.md" in texts, texts
+for name in texts:
+    headings = {re.sub("[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in re.findall("^#+ (.*)$", text(name), re.M)}
+    for link in re.findall(r"\]\(([^)\s]+)\)", text(name)):
+        path, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        if path and not os.path.exists(os.path.join(TOP, os.path.dirname(name), path)):
+            wrong.append(f"{name}: {path} is not there")
+        if not path and anchor not in headings:
+            wrong.append(f"{name}: there is no heading for #{anchor}")
 
 for line in wrong:
     print(line)
