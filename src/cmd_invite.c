@@ -569,7 +569,7 @@ cmd_invite(int argc, char **argv)
 	    {0, "add", "N", "how many join a session that you host", &v.add, NULL, false},
 	    {0, "rendezvous", "URL", "where all meet (else this machine serves it)",
 	     &v.place.rendezvous, NULL, false},
-	    {0, "address", "HOST[:PORT]", "how others reach this machine",
+	    {0, "address", "HOST", "how others reach this machine: HOST[:PORT]",
 	     &v.place.address, NULL, false},
 	    {'l', "listen", "ADDR:PORT", "where this machine serves it",
 	     &v.place.listen, NULL, false},
@@ -590,7 +590,7 @@ cmd_invite(int argc, char **argv)
 	    .min_operands = 1,
 	    .max_operands = 1,
 	    .help = "Make a session, print the line that others join it with, and when "
-		    "all are there and\nhave compared four words, run its proxy until "
+		    "all are there\nand have compared four words, run its proxy until "
 		    "SIGINT or SIGTERM.",
 	    .options = options,
 	    .n_options = sizeof options / sizeof *options,

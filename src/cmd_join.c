@@ -402,7 +402,7 @@ cmd_join(int argc, char **argv)
 	    .min_operands = 1,
 	    .max_operands = 1,
 	    .help = "Join the session that the ticket is for, and run its proxy until "
-		    "SIGINT or SIGTERM.\nLater on, `mpcproxy -c SESSION` runs it again.",
+		    "SIGINT or\nSIGTERM. Later on, `mpcproxy -c SESSION` runs it again.",
 	    .options = options,
 	    .n_options = ADHOC_OPTIONS_N,
 	};

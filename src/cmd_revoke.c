@@ -66,7 +66,7 @@ cmd_revoke(int argc, char **argv)
 	    .min_operands = 2,
 	    .max_operands = 2,
 	    .help = "Take a party out of a session that you host. Every other party's "
-		    "proxy closes its\nconnections to it as soon as it hears of it.",
+		    "proxy closes\nits connections to it as soon as it hears of it.",
 	    .options = options,
 	    .n_options = sizeof options / sizeof *options,
 	};

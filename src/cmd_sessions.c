@@ -50,7 +50,7 @@ cmd_sessions(int argc, char **argv)
 	    .verb = "sessions",
 	    .operands = "",
 	    .help = "List the sessions that were made by invitation, their parties, and "
-		    "eight words that\nstand for each: they are the same wherever the "
+		    "eight words\nthat stand for each: they are the same wherever the "
 		    "session is.",
 	};
 	int rc = options_parse(&usage, argc, argv);

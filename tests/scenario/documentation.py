@@ -38,6 +38,8 @@ def options_of(verb):
 verbs = set(re.findall(r"^  ([a-z]+) ", program("--help"), re.M))
 options = {verb: options_of(verb) for verb in verbs}
 every_option = set().union(*options.values())
+for verb in verbs:
+    wrong += [f"{verb} --help: wider than 80 columns: {line}" for line in program(verb, "--help").splitlines() if len(line) > 80]
 assert len(verbs) >= 20 and all(len(options[v]) >= 3 for v in verbs), options
 
 # mpcproxy(1)
