@@ -65,7 +65,8 @@ host_port_parse(char host[URL_HOST_MAX + 1], uint16_t *port, const char *text,
 	union addr addr;
 	bool ok;
 
-	if (!bracketed && *rest == '\0' && len > 0 && strspn(text, "0123456789") == len)
+	if (!bracketed && *rest == '\0' && len > 0 && len <= 5 &&
+	    strspn(text, "0123456789") == len)
 		return err_set(err, "the host is missing before the port: expected "
 				    "HOST:PORT (0.0.0.0 is all addresses of this machine)");
 	if (len == 0 || len > URL_HOST_MAX)
