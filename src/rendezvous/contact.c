@@ -502,12 +502,6 @@ contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t len,
 	return 0;
 }
 
-void
-contact_clear(struct contact *c)
-{
-	outbox_clear(&c->outbox);
-}
-
 /* Make room for the next life. */
 static void
 vacate(struct contact *c, uint64_t now_ns)

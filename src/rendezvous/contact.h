@@ -38,7 +38,7 @@ struct contact_config {
 	const uint8_t *psk;
 };
 
-/* The callbacks may call contact_send(), contact_clear() and the enquiries below, except
+/* The callbacks may call contact_send(), contact_withdraw() and the enquiries below, except
  * that send() calls nothing here; none frees the contact. */
 struct contact_callbacks {
 	/* Send these sealed bytes to the peer's box. */
@@ -88,10 +88,8 @@ int contact_sender(const uint8_t *sealed, size_t len, struct pubkey *sender);
 int contact_send(struct contact *c, uint8_t type, const uint8_t *body, size_t len,
 		 uint64_t now_ns);
 
-/* Forget everything unacknowledged (a new ICE generation makes the old one's
+/* Forget what is unacknowledged of this type (a new ICE generation makes the old one's
  * candidates worthless). */
-void contact_clear(struct contact *c);
-/* The same, of the messages of one type. */
 void contact_withdraw(struct contact *c, uint8_t type);
 
 /* The life we know has ended, as it told us on an authenticated path: nothing that it

@@ -256,7 +256,11 @@ signaller_send_concluded(struct signaller *s, uint32_t generation)
 void
 signaller_supersede(struct signaller *s)
 {
-	contact_clear(s->contact);
+	static const enum signal_type negotiation[] = {
+	    SIGNAL_CANDIDATES, SIGNAL_RESTART, SIGNAL_CONCLUDED, SIGNAL_SEARCH};
+
+	for (size_t i = 0; i < sizeof negotiation / sizeof *negotiation; i++)
+		contact_withdraw(s->contact, (uint8_t)negotiation[i]);
 }
 
 void

@@ -58,7 +58,7 @@ void signaller_ask_for_restart(struct signaller *s, uint32_t generation);
 void signaller_withdraw_restart(struct signaller *s);
 void signaller_ask_for_search(struct signaller *s, uint32_t generation);
 void signaller_send_concluded(struct signaller *s, uint32_t generation);
-/* What was sent of earlier generations needs no answer any more. */
+/* What was sent of earlier generations needs no answer any more. A roster is none of them. */
 void signaller_supersede(struct signaller *s);
 /* contact_set_roster(). The peer hears of it with signaller_tell_roster(), which also
  * carries the roster if the session's host has signed it. */

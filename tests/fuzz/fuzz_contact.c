@@ -69,7 +69,7 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 	check(len == 0 || body[0] == 'x');
 	*got = true;
 	if (r->answer)
-		contact_clear(r->contact);
+		contact_withdraw(r->contact, type);
 }
 
 static bool

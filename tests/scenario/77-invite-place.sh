@@ -41,7 +41,7 @@ finish alice
 meet() {
 	begins alice invite santa --parties 2 --yes
 	ticket alice
-	tail -c "+$((MARK[alice] + 1))" "$T/alice.log" | grep -Fq "All meet at this machine, $1" ||
+	tail -c "+$((MARK[alice] + 1))" "$T/alice.log" | finds -F "All meet at this machine, $1" ||
 		fail "it is not $1"
 	begins bob join "$TICKET"
 	all_connected santa alice bob

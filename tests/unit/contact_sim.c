@@ -120,7 +120,7 @@ on_message(void *arg, uint8_t type, const uint8_t *body, size_t len)
 	memcpy(&f, l->sim->arriving->data, sizeof f);
 	assert_memory_equal(&f.m.to, &l->incarnation, sizeof l->incarnation);
 	assert_true(l->met > 0);
-	assert_int_equal(type, 1);
+	assert_int_equal(type, SIM_TYPE);
 	assert_int_equal(len, 2);
 	assert_int_equal(l->sim->life[body[0]].party, 1 - l->party);
 	assert_int_equal(++l->got[body[0]][body[1]], 1);
@@ -210,7 +210,7 @@ sim_send(struct sim_life *l)
 	uint8_t body[2] = {(uint8_t)l->index, (uint8_t)l->sent};
 
 	assert_true(l->sent < SIM_MESSAGES_MAX);
-	if (contact_send(l->contact, 1, body, sizeof body, l->sim->now_ns) != 0) {
+	if (contact_send(l->contact, SIM_TYPE, body, sizeof body, l->sim->now_ns) != 0) {
 		assert_false(contact_is_met(l->contact));
 		return -1;
 	}

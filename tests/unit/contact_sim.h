@@ -15,6 +15,7 @@
  */
 #define SIM_LIVES_MAX    8
 #define SIM_MESSAGES_MAX 64 /* sent by one life */
+#define SIM_TYPE 1 /* of the messages that lives send each other */
 #define SIM_FLIGHT_MAX   4096
 #define SIM_RECORD_MAX   4096
 

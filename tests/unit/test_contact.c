@@ -202,7 +202,7 @@ test_oldest_gives_way(void **state)
 }
 
 static void
-test_clear(void **state)
+test_withdraw(void **state)
 {
 	struct sim *s = *state;
 	struct sim_life *a, *b;
@@ -210,7 +210,9 @@ test_clear(void **state)
 	meet(s, &a, &b);
 	s->loss_percent = 100;
 	sim_send(a);
-	contact_clear(a->contact);
+	contact_withdraw(a->contact, SIM_TYPE + 1);
+	assert_true(contact_expiry(a->contact) != CLOCK_NEVER);
+	contact_withdraw(a->contact, SIM_TYPE);
 	assert_true(contact_expiry(a->contact) == CLOCK_NEVER);
 	s->loss_percent = 0;
 	sim_run(s, 60 * S);
@@ -805,7 +807,7 @@ main(void)
 	    TEST(test_resent_until_acknowledged),
 	    TEST(test_duplicate_is_acknowledged),
 	    TEST(test_oldest_gives_way),
-	    TEST(test_clear),
+	    TEST(test_withdraw),
 	    TEST(test_offline_is_silent),
 	    TEST(test_lone_party_is_patient),
 	    TEST(test_hellos_drift_apart),
