@@ -78,7 +78,7 @@ stop alice bob
 line_stop
 
 step "cut off again and again, in the middle of anything"
-line_start --cut 4000
+line_start --cut 12000
 meet
 wait_log_since line '^cut'
 stop alice bob

@@ -6,7 +6,8 @@
 
 --only-311: protocol level 5 is refused by a CONNACK of 3.1.1, or by hanging up
 --drop: so many PUBLISH packets of the broker, which it has acknowledged, get lost
---cut: a connection ends after some number of bytes up to BYTES, in the middle of anything
+--cut: a connection ends after some number of bytes, from a quarter of BYTES on, in the middle
+       of anything
 --drip: every byte takes so long
 --stall: whenever a packet of either side begins, nothing moves for so long
 """
@@ -37,7 +38,7 @@ class Line:
     def __init__(self, options, rng):
         self.options = options
         self.rng = rng
-        self.left = rng.randrange(1, options.cut + 1) if options.cut else None
+        self.left = rng.randrange(options.cut // 4, options.cut + 1) if options.cut else None
 
     async def pass_on(self, data, writer):
         if self.left is not None and len(data) >= self.left:

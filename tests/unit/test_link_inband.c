@@ -296,7 +296,7 @@ open_probe(struct probe *p, struct rig_end *e)
 static void
 test_a_second_stream(void **state)
 {
-	struct probe p;
+	static struct probe p;
 
 	(void)state;
 	UNTIL(rig_both_up());
@@ -324,7 +324,7 @@ test_a_length_that_no_message_has(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
-		struct probe p;
+		static struct probe p;
 
 		hostile_peer(&p);
 		quic_stream_write(p.qs, lengths[i], 2);
@@ -341,7 +341,7 @@ static void
 test_a_flood(void **state)
 {
 	uint8_t message[2 + ENVELOPE_SEALED_MIN] = {0x01, 0x73, 1};
-	struct probe p;
+	static struct probe p;
 
 	(void)state;
 	hostile_peer(&p);
