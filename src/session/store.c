@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "session/identity.h"
@@ -105,7 +107,32 @@ make_directories(const char *path, struct err *err)
 	return rc;
 }
 
-/* Replace ${path} by ${text}: the old file or the new one, whatever happens. */
+/* Who replaces files in ${path}'s directory, which is made, has it for itself until the
+ * descriptor is closed: a proxy and a verb may want to at the same time. */
+static int
+lock(const char *path, struct err *err)
+{
+	char *dir;
+	int fd = -1;
+
+	if (make_directories(path, err) != 0)
+		return -1;
+	dir = strdup(path);
+	if (dir == NULL)
+		return err_set(err, "out of memory");
+	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX) != 0) {
+		err_sys(err, "the directory of %s cannot be locked", path);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	free(dir);
+	return fd;
+}
+
+/* Replace ${path}, whose directory is locked, by ${text}: the old file or the new one,
+ * whatever happens. */
 static int
 replace(const char *path, const char *text, size_t len, struct err *err)
 {
@@ -113,8 +140,10 @@ replace(const char *path, const char *text, size_t len, struct err *err)
 	int fd = -1, rc = -1;
 	FILE *out = NULL;
 
-	if (temporary == NULL || make_directories(path, err) != 0)
+	if (temporary == NULL) {
+		err_set(err, "out of memory");
 		goto out;
+	}
 	unlink(temporary);
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || (out = fdopen(fd, "w")) == NULL) {
@@ -175,17 +204,19 @@ store_save(const struct session *s, const char *path, struct err *err)
 {
 	char *text = NULL;
 	size_t len = 0;
-	FILE *out;
-	int rc;
+	FILE *out = open_memstream(&text, &len);
+	int fd, rc = -1;
 
-	if (check_successor(s, path, err) != 0)
-		return -1;
-	out = open_memstream(&text, &len);
 	if (out == NULL)
 		return err_set(err, "out of memory");
 	roster_write_ini(out, s);
-	rc = fclose(out) == 0 ? replace(path, text, len, err)
-			      : err_set(err, "out of memory");
+	if (fclose(out) != 0) {
+		err_set(err, "out of memory");
+	} else if ((fd = lock(path, err)) >= 0) {
+		if (check_successor(s, path, err) == 0)
+			rc = replace(path, text, len, err);
+		close(fd);
+	}
 	free(text);
 	return rc;
 }
@@ -262,7 +293,7 @@ store_state_save(const struct store_state *state, const char *path, struct err *
 	char *file = beside(path, STATE), *text = NULL, addr[ADDR_TEXT_BYTES];
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
-	int rc = -1;
+	int fd, rc = -1;
 
 	if (out == NULL || file == NULL) {
 		err_set(err, "out of memory");
@@ -280,8 +311,12 @@ store_state_save(const struct store_state *state, const char *path, struct err *
 		fprintf(out, "# Whoever has this can ask to join, until it expires.\n"
 			     "ticket = %s\n",
 			state->ticket);
-	rc = fclose(out) == 0 ? replace(file, text, len, err)
-			      : err_set(err, "out of memory");
+	if (fclose(out) != 0) {
+		err_set(err, "out of memory");
+	} else if ((fd = lock(file, err)) >= 0) {
+		rc = replace(file, text, len, err);
+		close(fd);
+	}
 	out = NULL;
 out:
 	if (out != NULL)
@@ -308,7 +343,7 @@ store_state_free(struct store_state *state)
 int
 store_remove(const char *name, struct err *err)
 {
-	static const char *const suffixes[] = {INI, STATE, ".new"};
+	static const char *const suffixes[] = {INI, STATE, ".new", STATE ".new"};
 	char *dir = store_path("", NULL), *path;
 	bool found = false;
 	int rc = 0;
