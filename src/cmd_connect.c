@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/pass.h"
 #include "options.h"
 #include "setup.h"
 #include "verbs.h"
 #include "watch/client.h"
-#include "watch/fdpass.h"
 
 /* What poll() has called writable takes at least so much, of a pipe, without blocking
  * (POSIX: PIPE_BUF); of a socket there is a way to ask. */
@@ -183,7 +183,7 @@ ask(int control, const struct request *r, int passed, struct err *err)
 	size_t len = strlen(request_format(r, line));
 
 	line[len++] = '\n';
-	if (fdpass_send(control, line, len, passed) != (ssize_t)len)
+	if (pass_send(control, line, len, passed) != (ssize_t)len)
 		return err_sys(err, "cannot ask the proxy");
 	return 0;
 }

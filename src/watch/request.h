@@ -17,7 +17,7 @@
  *   offer | accept SEALED |
  *   connect PARTY TARGET | forwards | forward PARTY TARGET ENDPOINT | unforward ENDPOINT
  *
- * With `connect` comes a socket (fdpass.h), which is joined to the target; the answer is
+ * With `connect` comes a socket (base/pass.h), which is joined to the target; the answer is
  * given when that is over.
  *
  * SEALED is base64url of what a block has for this party. After `run` the connection

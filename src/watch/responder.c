@@ -7,7 +7,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#include "watch/fdpass.h"
+#include "base/pass.h"
 #include "watch/flags.h"
 #include "watch/pinger.h"
 #include "watch/request.h"
@@ -395,7 +395,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	struct responder *r = arg;
 	const char *end;
 	int passed;
-	ssize_t n = fdpass_recv(fd, r->line + r->len, sizeof r->line - r->len, &passed);
+	ssize_t n = pass_receive(fd, r->line + r->len, sizeof r->line - r->len, &passed);
 
 	(void)what;
 	if (passed >= 0 && r->passed < 0)
