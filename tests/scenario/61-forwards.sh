@@ -72,7 +72,7 @@ printf 'echo\nhello' | verb alice connect "bob:unix:$T/bob.sock" >"$T/answer"
 
 step "connect: what goes wrong is said, and the exit code tells"
 mark bob
-exits 1 "mpcproxy: not exposed" verb alice connect "bob:$HIDDEN_PORT" </dev/null
+exits 1 "mpcproxy: bob:$HIDDEN_PORT: not exposed" verb alice connect "bob:$HIDDEN_PORT" </dev/null
 wait_log_since bob "warn.*alice.*$HIDDEN_PORT.*not exposed"
 logged alice "peer=bob target=$HIDDEN_PORT.*not exposed"
 exits 1 "not exposed" verb alice connect "bob:unix:/etc/passwd" </dev/null
