@@ -63,7 +63,7 @@ stop closed
 exits 1 "standard output" sh -c '"$1" --version >&-' sh "$MPCPROXY"
 
 step "bad command lines and keys"
-exits 2 "--listen" mpcproxy rendezvous
+exits 2 "-l HOST:PORT is missing" mpcproxy rendezvous
 for listen in localhost 127.0.0.1 127.0.0.1:70000 '::1:7470' ':7470' '127.0.0.1:x' ':0' ''; do
 	exits 2 "--help" mpcproxy rendezvous -l "$listen"
 done
