@@ -37,6 +37,7 @@ exits 1 "another process is joining with this identity" types bob join "$TICKET"
 
 step "whoever comes late"
 begins carol join "$TICKET"
+wait_log alice '^carol has joined'
 exits 1 "you are too late" types dave join "$TICKET"
 all_connected santa alice bob carol
 exits 1 "you are too late" types dave join "$TICKET"

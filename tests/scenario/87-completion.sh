@@ -5,7 +5,7 @@
 
 compopt() { :; } # it works within a completion alone
 # shellcheck source=/dev/null
-. "$TOP/contrib/completion/mpcproxy.bash"
+. "$TOP/contrib/completion/mpcproxy"
 
 # complete_line WORD...: what there is for the last of the words, in REPLY, one a line
 complete_line() {
