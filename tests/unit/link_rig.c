@@ -116,6 +116,8 @@ struct asked {
 	struct link_owner owner; /* first: see conn.h */
 	struct rig_end *e;
 	struct quic_stream *qs;
+	uint8_t got[HEADER_REQUEST_MAX];
+	size_t len;
 };
 
 static void
@@ -124,11 +126,21 @@ on_request(void *owner, const uint8_t *data, size_t len, bool fin)
 	struct asked *a = owner;
 	struct header_request req;
 	struct link_owner *service = NULL;
-	int n = header_parse_request(&req, data, len);
+	size_t before = a->len, more = sizeof a->got - a->len;
+	int n;
 
-	/* The first packet brings all of it. */
-	assert_true(n > 0);
-	quic_stream_consumed(a->qs, (size_t)n);
+	more = len < more ? len : more;
+	memcpy(a->got + a->len, data, more);
+	a->len += more;
+	n = header_parse_request(&req, a->got, a->len);
+	assert_true(n >= 0);
+	if (n == 0) { /* a packet may end anywhere in it */
+		quic_stream_consumed(a->qs, len);
+		return;
+	}
+	data += (size_t)n - before;
+	len -= (size_t)n - before;
+	quic_stream_consumed(a->qs, (size_t)n - before);
 	quic_stream_set_arg(a->qs, NULL);
 	if (strcmp(req.host, "echo") == 0)
 		service = echo_accept(a->e->link, a->qs);
@@ -136,8 +148,8 @@ on_request(void *owner, const uint8_t *data, size_t len, bool fin)
 		service = link_accept_signals(a->e->link, a->qs);
 	if (service == NULL)
 		quic_stream_abort(a->qs, QUIC_CODE_REFUSED);
-	else if (len > (size_t)n || fin)
-		service->ops->data(service, data + n, len - (size_t)n, fin);
+	else if (len > 0 || fin)
+		service->ops->data(service, data, len, fin);
 	link_flush_soon(a->e->link);
 	free(a);
 }
