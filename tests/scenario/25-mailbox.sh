@@ -10,7 +10,7 @@ port RENDEZVOUS_PORT
 ${WRAP:-} "$MPCPROXY" rendezvous -l "127.0.0.1:$RENDEZVOUS_PORT" -i "$T/new/rendezvous.pem" \
 	>"$T/stdout.log" 2>"$T/stderr.log" &
 PID[first]=$!
-tool wait-file "$T/stdout.log" "$line"
+wait_file "$T/stdout.log" "$line"
 [ "$(wc -l <"$T/stdout.log")" -eq 1 ] || fail "more than one line"
 [ ! -s "$T/stderr.log" ] || fail "something on stderr"
 [ "$(stat -c %a "$T/new/rendezvous.pem")" = 600 ] || fail "the file's mode is not 0600"
@@ -32,7 +32,7 @@ for alpn in mpcproxy-mailbox/1 h2; do
 		-ign_eof </dev/null >"$T/s_client.log" 2>&1 || fail "openssl with ALPN $alpn was served"
 	grep -q alert "$T/s_client.log" || fail "no alert for openssl with ALPN $alpn"
 done
-tool wait-file "$T/stderr.log" 'from=127\.0\.0\.1:[0-9]+ .*closed:'
+wait_file "$T/stderr.log" 'from=127\.0\.0\.1:[0-9]+ .*closed:'
 
 step "SIGTERM and SIGINT end it, the key stays"
 stop first
@@ -53,7 +53,7 @@ step "what is said to nobody is written to no socket"
 # shellcheck disable=SC2086
 ${WRAP:-} "$MPCPROXY" rendezvous -l 127.0.0.1:0 >"$T/closed.log" <&- 2>&- &
 PID[closed]=$!
-tool wait-file "$T/closed.log" "$line"
+wait_file "$T/closed.log" "$line"
 for fd in 0 2; do
 	file=$(readlink "/proc/${PID[closed]}/fd/$fd")
 	[ "$file" = /dev/null ] || fail "descriptor $fd is $file"

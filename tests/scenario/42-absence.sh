@@ -5,7 +5,8 @@ OWN_NETWORK=1
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/faults.sh"
 
-LOCAL_LINES="outage-limit = 15s"
+OUTAGE_LIMIT=$((15 * SLOWDOWN))
+LOCAL_LINES="outage-limit = ${OUTAGE_LIMIT}s"
 outage_session alice bob
 flow_start alice
 flow_start bob
@@ -54,7 +55,7 @@ cut bob
 eventually says_silent
 succeed held
 logged held 'ended: RST'
-logged alice 'disconnected: nothing was heard from it for 15 s \(outage-limit\)'
-wait_log bob 'disconnected: nothing was heard from it for 15 s \(outage-limit\)'
+logged alice "disconnected: nothing was heard from it for $OUTAGE_LIMIT s \\(outage-limit\\)"
+wait_log bob "disconnected: nothing was heard from it for $OUTAGE_LIMIT s \\(outage-limit\\)"
 mend bob
 connected alice bob

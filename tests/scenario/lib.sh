@@ -177,13 +177,16 @@ murder() {
 	for name; do finish "$name"; done 2>/dev/null
 }
 
-# wait_log NAME PATTERN: until a line of its output matches (Python's re)
-wait_log() { tool wait-file "$T/$1.log" "$2"; }
+# wait_file FILE PATTERN [SKIP]: until a line of it, after so many bytes, matches (Python's re)
+wait_file() { "$PYTHON" -I -S "$HERE/wait_file.py" "$DEADLINE" "$@"; }
+
+# wait_log NAME PATTERN: the same for its output
+wait_log() { wait_file "$T/$1.log" "$2"; }
 
 # mark NAME / wait_log_since NAME PATTERN: the same, only for lines after the mark
 declare -A MARK=()
 mark() { MARK[$1]=$(stat -c %s "$T/$1.log" 2>/dev/null || echo 0); }
-wait_log_since() { tool wait-file "$T/$1.log" "$2" --skip "${MARK[$1]}"; }
+wait_log_since() { wait_file "$T/$1.log" "$2" "${MARK[$1]}"; }
 
 # eventually COMMAND...: until it succeeds
 eventually() {

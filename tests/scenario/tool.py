@@ -796,24 +796,6 @@ def socks_try(args, sent, expected, end):
             raise Wrong(f"{sent!r} was answered with {got!r} instead of {expected!r}")
 
 
-def wait_file(args):
-    """Until a line of the file matches; only lines after the first SKIP bytes count."""
-    import re
-
-    pattern = re.compile(args.pattern)
-    deadline = time.monotonic() + args.timeout
-    while True:
-        if os.path.exists(args.path):
-            with open(args.path, errors="replace") as file:
-                file.seek(args.skip)
-                for line in file:
-                    if line.endswith("\n") and pattern.search(line):
-                        return
-        if time.monotonic() > deadline:
-            raise Wrong(f"no line like '{args.pattern}' in {args.path} within {args.timeout:g} s")
-        time.sleep(0.02)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--timeout", type=float, default=30)
@@ -852,7 +834,6 @@ def main():
     verb(udp_echo, port)
     verb(udp_flood, port, number, ("length", {"type": int}))
     verb(unix_connect, ("path", {}))
-    verb(wait_file, ("path", {}), ("pattern", {}), ("--skip", {"type": int, "default": 0}))
     args = parser.parse_args()
     try:
         args.function(args)
