@@ -111,7 +111,8 @@ on_stream_writable(void *sarg)
 {
 	struct link_owner *o = sarg;
 
-	o->ops->writable(o);
+	if (o->ops->writable != NULL)
+		o->ops->writable(o);
 }
 
 static void

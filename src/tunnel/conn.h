@@ -17,7 +17,7 @@ struct conn;
  * meaning is quic.h's. */
 struct link_stream_ops {
 	void (*data)(void *owner, const uint8_t *data, size_t len, bool fin);
-	void (*writable)(void *owner);
+	void (*writable)(void *owner); /* NULL: of no interest */
 	void (*reset)(void *owner, uint64_t code);
 	void (*stopped)(void *owner, uint64_t code);
 	void (*closed)(void *owner, bool lost);

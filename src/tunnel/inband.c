@@ -118,12 +118,6 @@ ours_on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 }
 
 static void
-on_writable(void *owner)
-{
-	(void)owner;
-}
-
-static void
 ours_on_reset(void *owner, uint64_t code)
 {
 	(void)code;
@@ -139,7 +133,6 @@ ours_on_closed(void *owner, bool lost)
 
 static const struct link_stream_ops ours_ops = {
     .data = ours_on_data,
-    .writable = on_writable,
     .reset = ours_on_reset,
     .stopped = ours_on_reset,
     .closed = ours_on_closed,
@@ -244,7 +237,6 @@ theirs_on_closed(void *owner, bool lost)
 
 static const struct link_stream_ops theirs_ops = {
     .data = theirs_on_data,
-    .writable = on_writable,
     .reset = theirs_on_reset,
     .stopped = theirs_on_reset,
     .closed = theirs_on_closed,

@@ -67,12 +67,6 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 }
 
 static void
-on_writable(void *owner)
-{
-	(void)owner;
-}
-
-static void
 on_reset(void *owner, uint64_t code)
 {
 	(void)code;
@@ -91,7 +85,6 @@ on_closed(void *owner, bool lost)
 
 static const struct link_stream_ops ping_ops = {
     .data = on_data,
-    .writable = on_writable,
     .reset = on_reset,
     .stopped = on_reset,
     .closed = on_closed,

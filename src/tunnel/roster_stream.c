@@ -81,12 +81,6 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 }
 
 static void
-on_writable(void *owner)
-{
-	(void)owner;
-}
-
-static void
 on_reset(void *owner, uint64_t code)
 {
 	(void)code;
@@ -105,7 +99,6 @@ on_closed(void *owner, bool lost)
 
 static const struct link_stream_ops heard_ops = {
     .data = on_data,
-    .writable = on_writable,
     .reset = on_reset,
     .stopped = on_reset,
     .closed = on_closed,

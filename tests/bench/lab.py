@@ -198,10 +198,9 @@ class Netem(Lan):
         bytes_per_ms = rate * 1e6 / 8 / 1e3
         # It holds what is under way as well as what waits.
         words = ["limit", int((queue + delay + jitter) * bytes_per_ms / LINK_MTU) + 1,
-                 "rate", f"{rate}mbit", "delay", f"{delay}ms"]
+                 "rate", f"{rate}mbit", "delay", f"{delay + jitter / 2}ms"]
         if jitter:
-            words += [f"{jitter / 2}ms"]
-            words[words.index("delay") + 1] = f"{delay + jitter / 2}ms"
+            words.append(f"{jitter / 2}ms")
         if loss and burst:  # Gilbert-Elliott: so long a burst, and all is lost in it
             leave = 100 / burst
             words += ["loss", "gemodel", f"{leave * loss / (100 - loss)}%", f"{leave}%"]

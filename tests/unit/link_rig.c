@@ -155,12 +155,6 @@ on_request(void *owner, const uint8_t *data, size_t len, bool fin)
 }
 
 static void
-on_asked_writable(void *owner)
-{
-	(void)owner;
-}
-
-static void
 on_asked_reset(void *owner, uint64_t code)
 {
 	(void)owner;
@@ -176,7 +170,6 @@ on_asked_closed(void *owner, bool lost)
 
 static const struct link_stream_ops asked_ops = {
     .data = on_request,
-    .writable = on_asked_writable,
     .reset = on_asked_reset,
     .stopped = on_asked_reset,
     .closed = on_asked_closed,

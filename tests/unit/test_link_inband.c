@@ -252,12 +252,6 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 }
 
 static void
-on_writable(void *owner)
-{
-	(void)owner;
-}
-
-static void
 on_reset(void *owner, uint64_t code)
 {
 	((struct probe *)owner)->reset = code;
@@ -272,7 +266,6 @@ on_closed(void *owner, bool lost)
 
 static const struct link_stream_ops probe_ops = {
     .data = on_data,
-    .writable = on_writable,
     .reset = on_reset,
     .stopped = on_reset,
     .closed = on_closed,
