@@ -58,8 +58,10 @@ exits 0 "ended" "${he[@]}" knock "$SOCKS_PORT" 050100
 wait_log_since alice "warn.*listen=127.0.0.1:$SOCKS_PORT refused.*user 65534"
 associate ours "$PYTHON" "$HERE/tool.py" --timeout "$DEADLINE"
 mark alice
-"${he[@]}" udp-intrude "$ASSOCIATED" bob "$UDP_PORT"
+start intruder "${he[@]}" udp-intrude "$ASSOCIATED" bob "$UDP_PORT" --stay
 wait_log_since alice 'warn.*refused a local datagram.*user 65534'
+kill "${PID[intruder]}"
+finish intruder
 echo first >&7
 wait_log ours '^answered first'
 "${he[@]}" udp-intrude "$ASSOCIATED" bob "$UDP_PORT"

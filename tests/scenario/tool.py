@@ -660,9 +660,11 @@ def udp_associate(args):
 
 
 def udp_intrude(args):
-    """Send a datagram to an association of somebody else's."""
+    """Send a datagram to an association of somebody else's, and be gone, or stay until ended."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(udp_head(args.host, args.to) + b"intruder", ("127.0.0.1", args.port))
+        if args.stay:
+            signal.pause()
 
 
 def udp_relay(args):
@@ -827,7 +829,7 @@ def main():
     verb(udp_bind, ("host", {}), port)
     verb(udp_sockets, ("pid", {"type": int}))
     verb(udp_associate, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
-    verb(udp_intrude, port, ("host", {}), ("to", {"type": int}))
+    verb(udp_intrude, port, ("host", {}), ("to", {"type": int}), ("--stay", {"action": "store_true"}))
     verb(udp_relay, port, ("socks", {"type": int}), ("host", {}), ("to", {"type": int}))
     verb(deaf, port)
     verb(socks_malformed, port)
