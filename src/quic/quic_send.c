@@ -12,6 +12,10 @@
 /* How long before its time ngtcp2 lets a packet go (its NGTCP2_PKT_PACING_OVERHEAD). */
 #define NGTCP2_EARLY_NS NS_PER_MS
 
+/* See pacing_rate(): less than this is the trains' own doing, and so much slower. */
+#define QUEUE_MIN_NS (5 * NS_PER_MS)
+#define QUEUE_DRAIN  0.93
+
 /* A CONNECTION_CLOSE that is lost leaves the peer waiting for its idle timeout, and
  * nobody stays to answer what the peer still sends (RFC 9000, 10.2.1). */
 #define CLOSE_COPIES 2
@@ -191,13 +195,24 @@ has_data(const struct quic *q)
 	return q->list[QUIC_LIST_SEND].first != NULL || q->datagrams != NULL;
 }
 
-/* As fast as the congestion controller wants, in bytes per nanosecond. */
+/*
+ * As fast as the congestion controller wants, in bytes per nanosecond, but a little slower
+ * while packets wait in the network's queues. BBR takes the fastest of several measurements
+ * for the path's bandwidth. With the few per cent that this is too much, a queue grows
+ * up to the congestion window, and every other stream's packets wait in it as well.
+ */
 static double
 pacing_rate(const struct quic *q)
 {
 	ngtcp2_conn_stat st;
+	uint64_t queue_ns;
 
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
+	if (st.min_rtt == UINT64_MAX || st.smoothed_rtt <= st.min_rtt)
+		return st.pacing_rate;
+	queue_ns = st.smoothed_rtt - st.min_rtt;
+	if (queue_ns > QUEUE_MIN_NS && queue_ns > st.min_rtt / 4)
+		return st.pacing_rate * QUEUE_DRAIN;
 	return st.pacing_rate;
 }
 

@@ -144,6 +144,18 @@ class Stunnel(Carrier):
         self.target = ("127.0.0.1", FORWARD)
 
 
+class BareRelay(Carrier):
+    """From TCP to datagrams and back with the fewest system calls, in the clear: the floor."""
+    name = "bare relay"
+
+    def up(self):
+        for side, role, host, port in ((1, "dial", "127.0.0.1", PORT),
+                                       (0, "listen", "127.0.0.1", FORWARD)):
+            self.start(side, self.lab.tool("bare_relay"), role, host, port, self.net.addr[side],
+                       self.net.addr[1 - side], 7200, ready="^ready")
+        self.target = ("127.0.0.1", FORWARD)
+
+
 class Vpn(Carrier):
     """A TUN device on each side."""
 

@@ -86,7 +86,7 @@ def cpu(bench):
 
 
 def lan_latency(bench):
-    group = bench.carriers(carriers.ALL, lambda: Lan(bench.lab))
+    group = bench.carriers((*carriers.ALL, carriers.BareRelay), lambda: Lan(bench.lab))
     rounds = bench.pick(3000, 1000)
 
     def ping_pong(carrier):

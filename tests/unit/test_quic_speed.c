@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -112,6 +113,64 @@ test_bulk_after_small_rounds(void **state)
 	}
 }
 
+static int
+by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool
+pinger_arrived(struct rig *r)
+{
+	(void)r;
+	return rig_peer_flow(pinger)->received == pinger->to_send;
+}
+
+/* Small messages on a stream beside one that has always more to send: they wait in the queue
+ * before the bottleneck, of which the bulk is to take less than half. */
+static void
+test_beside_bulk(void **state)
+{
+	struct rig_options o = {.path = wan};
+	uint64_t added[100], received, t, start;
+	struct rig r;
+	size_t i;
+
+	(void)state;
+	o.path.queue_bytes = o.path.rate / 20; /* 50 ms */
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		o.seed = seed;
+		o.path.loss_ppm = seed == 3 ? 10000 : 0;
+		rig_start(&r, &o);
+		bulk = rig_open_half(&r.end[0], UINT64_MAX);
+		pinger = rig_open_half(&r.end[0], 64);
+		rig_flush(&r, 0);
+		rig_run(&r, rig_never, 3 * NS_PER_S);
+		received = rig_peer_flow(bulk)->received;
+		start = r.net.now_ns;
+		for (i = 0; i < 100; i++) {
+			t = r.net.now_ns;
+			pinger->to_send += 64;
+			rig_pump(pinger);
+			rig_flush(&r, 0);
+			assert_true(rig_run(&r, pinger_arrived, NS_PER_S));
+			added[i] = r.net.now_ns - t - wan.delay_ns;
+			rig_run(&r, rig_never, 37 * NS_PER_MS);
+		}
+		qsort(added, 100, sizeof added[0], by_size);
+		received = rig_peer_flow(bulk)->received - received;
+		t = r.net.now_ns - start;
+		print_message("beside %.0f Mbit/s: %.1f ms more, a tenth %.1f\n",
+			      (double)received * 8e3 / (double)t,
+			      (double)added[50] / 1e6, (double)added[90] / 1e6);
+		assert_in_range(added[50], 0, 25 * NS_PER_MS);
+		assert_true((double)received * 8e3 / (double)t > 80);
+		rig_free(&r);
+	}
+}
+
 /* On a LAN an acknowledgement goes with the answer, and without one soon after. */
 static void
 test_lone_acknowledgements(void **state)
@@ -154,6 +213,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_throughput),
 	    cmocka_unit_test(test_bulk_after_small_rounds),
+	    cmocka_unit_test(test_beside_bulk),
 	    cmocka_unit_test(test_lone_acknowledgements),
 	};
 
