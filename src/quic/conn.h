@@ -36,8 +36,17 @@ enum quic_list_name {
 	QUIC_LIST_ALL,
 	QUIC_LIST_SEND,   /* have something that may be sent now */
 	QUIC_LIST_ABORT,  /* RESET_STREAM and STOP_SENDING to be sent */
+	QUIC_LIST_SMALL,  /* have little credit, and wait for more */
 	QUIC_LIST_NOTIFY, /* callbacks to be made when ngtcp2 is not at work */
 	QUIC_LISTS,
+};
+
+/* See ration.c. */
+struct quic_ration {
+	size_t n_refused;    /* streams of the peer's that we owe credit for */
+	uint64_t refused_ns; /* when the next of it is given, CLOCK_NEVER when none is owed */
+	uint64_t small_ns;   /* until then small windows are left alone */
+	bool let_small;
 };
 
 /* Our connection ids. Nothing is dispatched by them: a path carries one connection. */
@@ -101,6 +110,7 @@ struct quic {
 	uint64_t read_ns;  /* when the first of them came */
 	uint64_t lone_ack_ns;
 	struct pacer pacer;
+	struct quic_ration ration;
 	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */
 	struct quic_datagram *datagrams, *last_datagram; /* to be sent */
 	size_t n_datagrams;
@@ -129,6 +139,7 @@ struct quic_stream {
 	bool fin_acked;
 	bool sent_told;
 	bool blocked;   /* by the peer's stream window */
+	bool refused;   /* the peer should not have opened it */
 	bool want_room; /* reserve returned 0 */
 	bool aborted;
 	bool was_reset; /* RESET_STREAM came */
@@ -190,6 +201,18 @@ int quic_send(struct quic *q);
 void quic_send_close(struct quic *q);
 void quic_send_clear(struct quic *q);
 
+/* ration.c */
+void quic_ration_init(struct quic_ration *r);
+/* A stream that was refused is over: the peer may open another, in a while. */
+void quic_ration_refused(struct quic *q);
+/* Whether ${left} bytes of credit are too few to send ${offered} with, yet. */
+bool quic_ration_is_small(struct quic *q, uint64_t left, size_t offered);
+/* Around sending: what has waited long enough. */
+void quic_ration_begin(struct quic *q);
+void quic_ration_end(struct quic *q);
+/* When there is something to begin for; CLOCK_NEVER for nothing. */
+uint64_t quic_ration_expiry(const struct quic *q);
+
 /* datagram.c */
 void quic_datagram_callbacks(ngtcp2_callbacks *cb);
 /* Fill one packet with the first one that waits: as ngtcp2_conn_writev_datagram(), 0 when
@@ -217,7 +240,9 @@ int quic_streams_abort(struct quic *q);
 void quic_streams_free(struct quic *q);
 /* What became of a write. */
 void quic_stream_taken(struct quic_stream *s, size_t len, bool fin);
-void quic_stream_blocked(struct quic_stream *s);
+/* The peer's window ends, or (${small}) is not worth a packet. */
+void quic_stream_blocked(struct quic_stream *s, bool small);
+void quic_stream_unblocked(struct quic_stream *s);
 void quic_stream_stopped(struct quic_stream *s, uint64_t code);
 
 /* stream_events.c: what happens to streams */

@@ -187,6 +187,7 @@ quic_new(const struct quic_config *cfg, const struct quic_callbacks *cb, void *a
 	q->path = cfg->path;
 	q->created_ns = q->now_ns = now_ns;
 	q->state = QUIC_WAITING;
+	quic_ration_init(&q->ration);
 	if (!cfg->server && start(q, cfg->path, NULL, err) < 0) {
 		free(q);
 		return NULL;
@@ -240,6 +241,7 @@ can_wait(const struct quic *q)
 	return q->settled && q->n_read == 1 && !q->expiring && !q->migrating &&
 	       !q->pacer.waiting && q->unsent == NULL &&
 	       q->now_ns < q->read_ns + q->lone_ack_ns &&
+	       q->now_ns < quic_ration_expiry(q) &&
 	       q->list[QUIC_LIST_SEND].first == NULL &&
 	       q->list[QUIC_LIST_ABORT].first == NULL &&
 	       q->list[QUIC_LIST_NOTIFY].first == NULL;
@@ -262,6 +264,7 @@ send_all(struct quic *q)
 {
 	int rv;
 
+	quic_ration_begin(q);
 	while (!q->ending) {
 		quic_streams_notify(q);
 		if (q->ending)
@@ -271,6 +274,7 @@ send_all(struct quic *q)
 		if (q->list[QUIC_LIST_NOTIFY].first == NULL)
 			break;
 	}
+	quic_ration_end(q);
 	q->n_read = 0;
 	q->lone_ack_ns = lone_ack_ns(q);
 	q->settled = q->state == QUIC_ESTABLISHED;
@@ -288,6 +292,8 @@ next_expiry(const struct quic *q, bool waits)
 		next = ngtcp2_conn_get_expiry(q->conn);
 	expiry = next < expiry ? next : expiry;
 	next = pacer_expiry(&q->pacer);
+	expiry = next < expiry ? next : expiry;
+	next = quic_ration_expiry(q);
 	return next < expiry ? next : expiry;
 }
 

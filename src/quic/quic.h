@@ -192,6 +192,9 @@ void quic_stream_finish(struct quic_stream *s);
 void quic_stream_consumed(struct quic_stream *s, size_t len);
 /* RESET_STREAM and STOP_SENDING. Of the callbacks only stream_closed() follows. */
 void quic_stream_abort(struct quic_stream *s, uint64_t code);
+/* The peer should not have opened this stream: when it is over, the peer may open another
+ * in its place only after a while. What ends it is for the caller to do. */
+void quic_stream_refuse(struct quic_stream *s);
 /* The callbacks' ${sarg} from now on; NULL when the owner is gone (nothing is called
  * back any more, data that still comes is consumed). */
 void quic_stream_set_arg(struct quic_stream *s, void *sarg);

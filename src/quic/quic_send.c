@@ -113,6 +113,39 @@ quic_send_clear(struct quic *q)
 	q->unsent = NULL;
 }
 
+/* The stream whose turn it is, with ${offered} bytes in ${vec}; NULL when none may send. */
+static struct quic_stream *
+next_stream(struct quic *q, ngtcp2_vec vec[2], size_t *n_vec, size_t *offered)
+{
+	struct quic_stream *s;
+	struct iovec iov[2];
+	uint64_t left;
+	int n;
+
+	while ((s = q->list[QUIC_LIST_SEND].first) != NULL) {
+		n = sendbuf_unsent(&s->out, iov, 2);
+		*n_vec = (size_t)n;
+		*offered = 0;
+		for (int i = 0; i < n; i++) {
+			vec[i].base = iov[i].iov_base;
+			vec[i].len = iov[i].iov_len;
+			*offered += vec[i].len;
+		}
+		/* Without connection credit only a FIN can go. */
+		if (n == 0)
+			return s;
+		left = ngtcp2_conn_get_max_data_left(q->conn);
+		if (left == 0 || quic_ration_is_small(q, left, *offered))
+			break;
+		left = ngtcp2_conn_get_max_stream_data_left(q->conn, s->id);
+		if (left == 0 || !quic_ration_is_small(q, left, *offered))
+			return s;
+		quic_stream_blocked(s, true);
+	}
+	*n_vec = *offered = 0;
+	return NULL;
+}
+
 /*
  * Fill one packet with the next stream in turn, and more of them while they have little to
  * say; no stream at all when none may send, which is also how BBR is told that the
@@ -123,34 +156,21 @@ static ngtcp2_ssize
 write_streams(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 {
 	struct quic_stream *s;
-	struct iovec iov[2];
 	ngtcp2_vec vec[2];
 	ngtcp2_ssize n, taken;
-	size_t offered;
+	size_t n_vec, offered;
 	uint32_t flags;
 	bool fin;
-	int i, cnt;
 
 	for (;;) {
-		s = q->list[QUIC_LIST_SEND].first;
-		cnt = s != NULL ? sendbuf_unsent(&s->out, iov, 2) : 0;
-		/* Without connection credit only a FIN can go. */
-		if (cnt > 0 && ngtcp2_conn_get_max_data_left(q->conn) == 0) {
-			s = NULL;
-			cnt = 0;
-		}
-		for (i = 0, offered = 0; i < cnt; i++) {
-			vec[i].base = iov[i].iov_base;
-			vec[i].len = iov[i].iov_len;
-			offered += vec[i].len;
-		}
+		s = next_stream(q, vec, &n_vec, &offered);
 		fin = s != NULL && s->fin_wanted && offered == s->out.unsent;
 		flags = s == NULL ? 0 : NGTCP2_WRITE_STREAM_FLAG_MORE;
 		if (fin)
 			flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
 		n = ngtcp2_conn_writev_stream(q->conn, path, NULL, dest, DATAGRAM_MAX,
 					      &taken, flags, s != NULL ? s->id : -1, vec,
-					      (size_t)cnt, q->now_ns);
+					      n_vec, q->now_ns);
 		if (s != NULL && taken >= 0)
 			quic_stream_taken(s, (size_t)taken,
 					  fin && (size_t)taken == offered);
@@ -158,7 +178,7 @@ write_streams(struct quic *q, uint8_t *dest, ngtcp2_path *path)
 		case NGTCP2_ERR_WRITE_MORE:
 			continue;
 		case NGTCP2_ERR_STREAM_DATA_BLOCKED:
-			quic_stream_blocked(s);
+			quic_stream_blocked(s, false);
 			continue;
 		case NGTCP2_ERR_STREAM_SHUT_WR:
 		case NGTCP2_ERR_STREAM_NOT_FOUND:

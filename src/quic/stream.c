@@ -252,6 +252,12 @@ quic_stream_abort(struct quic_stream *s, uint64_t code)
 }
 
 void
+quic_stream_refuse(struct quic_stream *s)
+{
+	s->refused = true;
+}
+
+void
 quic_stream_set_arg(struct quic_stream *s, void *sarg)
 {
 	s->arg = sarg;
@@ -287,9 +293,19 @@ quic_stream_taken(struct quic_stream *s, size_t len, bool fin)
 }
 
 void
-quic_stream_blocked(struct quic_stream *s)
+quic_stream_blocked(struct quic_stream *s, bool small)
 {
 	s->blocked = true;
+	if (small)
+		quic_list_add(QUIC_LIST_SMALL, s);
+	quic_stream_update(s);
+}
+
+void
+quic_stream_unblocked(struct quic_stream *s)
+{
+	s->blocked = false;
+	quic_list_remove(QUIC_LIST_SMALL, s);
 	quic_stream_update(s);
 }
 

@@ -19,8 +19,13 @@ notify(struct quic_stream *s)
 		return;
 	if (s->arg != NULL)
 		q->cb.stream_closed(s->arg, false);
-	if (ngtcp2_is_bidi_stream(s->id) && !ngtcp2_conn_is_local_stream(q->conn, s->id))
-		ngtcp2_conn_extend_max_streams_bidi(q->conn, 1);
+	if (ngtcp2_is_bidi_stream(s->id) &&
+	    !ngtcp2_conn_is_local_stream(q->conn, s->id)) {
+		if (s->refused)
+			quic_ration_refused(q);
+		else
+			ngtcp2_conn_extend_max_streams_bidi(q->conn, 1);
+	}
 	quic_stream_free(s);
 }
 
@@ -66,8 +71,10 @@ stream_open(ngtcp2_conn *conn, int64_t id, void *user)
 	if (!ngtcp2_is_bidi_stream(id))
 		return 0;
 	s->arg = q->ending ? NULL : q->cb.stream_opened(q->arg, s);
-	if (s->arg == NULL)
+	if (s->arg == NULL) {
+		quic_stream_refuse(s);
 		quic_stream_abort(s, QUIC_CODE_LIMIT);
+	}
 	return 0;
 }
 
@@ -183,10 +190,8 @@ extend_max_stream_data(ngtcp2_conn *conn, int64_t id, uint64_t max, void *user,
 	(void)id;
 	(void)max;
 	(void)user;
-	if (s == NULL)
-		return 0;
-	s->blocked = false;
-	quic_stream_update(s);
+	if (s != NULL)
+		quic_stream_unblocked(s);
 	return 0;
 }
 

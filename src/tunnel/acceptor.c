@@ -12,6 +12,14 @@
 
 static const struct link_stream_ops acceptor_ops;
 
+/* What came is not ours to answer. */
+static void
+reject(struct stream *s, enum quic_code code)
+{
+	quic_stream_refuse(s->qs);
+	stream_abort(s, code);
+}
+
 /* Say no, and forget the stream. */
 static void
 refuse(struct stream *s, enum header_reply reply)
@@ -21,6 +29,7 @@ refuse(struct stream *s, enum header_reply reply)
 	header_encode_reply(reply, head);
 	quic_stream_write(s->qs, head, sizeof head);
 	quic_stream_finish(s->qs);
+	quic_stream_refuse(s->qs);
 	stream_flush(s);
 	stream_destroy(s);
 }
@@ -157,7 +166,7 @@ hand_over(struct stream *s, struct link_owner *service, const uint8_t *data, siz
 	  bool fin)
 {
 	if (service == NULL) {
-		stream_abort(s, QUIC_CODE_LIMIT);
+		reject(s, QUIC_CODE_LIMIT);
 		return;
 	}
 	s->qs = NULL;
@@ -213,7 +222,7 @@ on_header(struct stream *s, const uint8_t *data, size_t len, bool fin)
 	quic_stream_consumed(s->qs, n);
 	if (used == 0) {
 		if (fin)
-			stream_abort(s, QUIC_CODE_PROTOCOL);
+			reject(s, QUIC_CODE_PROTOCOL);
 		return;
 	}
 	if (is_service(&req, SERVICE_ECHO))
@@ -246,7 +255,7 @@ on_data(void *owner, const uint8_t *data, size_t len, bool fin)
 		if (len > 0)
 			on_header(s, data, len, fin);
 		else if (fin)
-			stream_abort(s, QUIC_CODE_PROTOCOL);
+			reject(s, QUIC_CODE_PROTOCOL);
 		return;
 	}
 	/* An MPyC party that ends while it is held was killed. */
