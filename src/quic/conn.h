@@ -108,7 +108,6 @@ struct quic {
 	bool settled;      /* something was sent after the handshake */
 	unsigned n_read;   /* datagrams since something was sent */
 	uint64_t read_ns;  /* when the first of them came */
-	uint64_t lone_ack_ns;
 	struct pacer pacer;
 	struct quic_ration ration;
 	size_t unaccounted; /* bytes that ngtcp2's pacing has not been told of */

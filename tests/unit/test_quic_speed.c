@@ -197,12 +197,12 @@ test_lone_acknowledgements(void **state)
 		assert_in_range(r.end[i].datagrams - before[i], 1000, 1100);
 	r.end[1].echo = false;
 	r.end[0].hook = NULL;
-	rig_run(&r, rig_never, 10 * NS_PER_MS);
+	rig_run(&r, rig_never, 20 * NS_PER_MS);
 	quiet = rig_open_half(&r.end[0], 20);
 	rig_flush(&r, 0);
 	rig_run(&r, rig_never, 500 * NS_PER_US);
 	assert_int_equal(quic_stream_unacked(quiet->s), 20);
-	rig_run(&r, rig_never, 2 * NS_PER_MS);
+	rig_run(&r, rig_never, 6 * NS_PER_MS);
 	assert_int_equal(quic_stream_unacked(quiet->s), 0);
 	rig_free(&r);
 }
