@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <arpa/inet.h>
@@ -23,7 +24,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#define CHUNK_BYTES 1200
+#define CHUNK_BYTES 32768
+#define RETRY_NS    10000000
 
 /* The first byte of a datagram. */
 #define SAYS_OPEN  'o'
@@ -94,6 +96,22 @@ have(int fd)
 	watch(fd);
 }
 
+/* The server may start later. */
+static int
+dial(void)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+	int fd;
+
+	for (;;) {
+		fd = new_socket(SOCK_STREAM, NULL);
+		if (connect(fd, (struct sockaddr *)&target, sizeof target) == 0)
+			return fd;
+		close(fd);
+		nanosleep(&pause, NULL);
+	}
+}
+
 static void
 on_datagram(void)
 {
@@ -104,9 +122,7 @@ on_datagram(void)
 		return;
 	switch (data[0]) {
 	case SAYS_OPEN:
-		have(new_socket(SOCK_STREAM, NULL));
-		if (connect(tcp_fd, (struct sockaddr *)&target, sizeof target) != 0)
-			die("connect");
+		have(dial());
 		break;
 	case SAYS_DATA:
 		if (tcp_fd >= 0 && send(tcp_fd, data + 1, (size_t)n - 1, MSG_NOSIGNAL) < 0)

@@ -395,15 +395,17 @@ def mailbox(bench):
 PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), ("sha3.py",))
 
 
-def mpyc_run(bench, network, n, program, hosts):
+def mpyc_run(bench, network, n, program, hosts, seed):
     """The last party's elapsed time; hosts(i) are the -P flags of party i."""
     path = pathlib.Path(bench.mpyc)
+    seeded = pathlib.Path(__file__).with_name("seeded.py")
     processes = []
     for i in reversed(range(n)):
         flags = [word for host in hosts(i) for word in ("-P", host)]
         processes.append(bench.lab.start(
             f"mpyc{i}", "env", f"PYTHONPATH={path}", "PYTHONDONTWRITEBYTECODE=1",
-            sys.executable, path / "demos" / program[0], *program[1:], *flags, "-I", i,
+            sys.executable, seeded, f"{seed}.{i}", path / "demos" / program[0], *program[1:],
+            *flags, "-I", i,
             ns=network.ns[i]))
     try:
         for process in processes:
@@ -423,6 +425,21 @@ def mpyc_run(bench, network, n, program, hosts):
     return (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + float(seconds)
 
 
+def bare_mesh(bench, network):
+    """A bare relay between each two parties, at the ports that mpcproxy has: what takes
+    MPyC's connections from loopback and brings them back takes at least this."""
+    n, relays = len(network.ns), []
+    for i in range(n):
+        for j in range(i + 1, n):
+            for own, peer, role, port in ((j, i, "dial", PROGRAM_PORT + j),
+                                          (i, j, "listen", PROGRAM_PORT + j)):
+                relays.append(bench.lab.start(
+                    f"relay{own}{peer}", bench.lab.tool("bare_relay"), role, "127.0.0.1", port,
+                    network.addr[own], network.addr[peer], 7200 + n * i + j,
+                    ns=network.ns[own], ready="^ready"))
+    return relays
+
+
 def mpyc(bench):
     if bench.mpyc is None:
         bench.note("mpyc: skipped, MPYC_PATH names no checkout of MPyC")
@@ -436,19 +453,24 @@ def mpyc(bench):
             # The proxies hold MPyC's port on loopback, so plain TCP has namespaces
             # of its own.
             nets = {"tcp": net(n), "mpcproxy": net(n)}
+            # Without losses and with little on the way, there is a floor to compare with.
+            if name == "LAN":
+                nets["bare relay"] = net(n)
+            relays = bare_mesh(bench, nets["bare relay"]) if "bare relay" in nets else []
             session = start_session(bench, nets["mpcproxy"], n)
             proxies = [session.start(i) for i in range(n)]
             for proxy in proxies:
                 all_connected(proxy, n)
+            at_proxy = [f"localhost:{PROGRAM_PORT + j}" for j in range(n)]
             hosts = {"tcp": lambda i: [f"{a}:{PROGRAM_PORT}" for a in nets["tcp"].addr],
-                     "mpcproxy": lambda i: [f"localhost:{PROGRAM_PORT + j}" for j in range(n)]}
+                     "mpcproxy": lambda i: at_proxy, "bare relay": lambda i: at_proxy}
             for program in PROGRAMS:
                 times = {name: [] for name in nets}
-                for _ in range(bench.rounds):
+                for seed in range(bench.rounds):
                     for carrier, network in nets.items():
                         try:
                             times[carrier].append(mpyc_run(bench, network, n, program,
-                                                           hosts[carrier]))
+                                                           hosts[carrier], seed))
                         except Failed as exc:
                             bench.note(f"mpyc, {name}, {carrier}: {exc}")
                             times[carrier].append(None)
@@ -456,7 +478,7 @@ def mpyc(bench):
                 if row.median("tcp"):
                     row.goal = ("<=", factor * row.median("tcp"), f"{factor}x plain TCP")
                 yield row
-            for process in (*proxies, session.rendezvous):
+            for process in (*proxies, session.rendezvous, *relays):
                 process.stop()
             for network in nets.values():
                 network.close()
