@@ -20,9 +20,9 @@ struct quic;
 struct quic_stream;
 
 /* What is sent or buffered has a bound. */
-#define QUIC_STREAM_WINDOW_INITIAL (256 * 1024)
+#define QUIC_STREAM_WINDOW_INITIAL (2 * 1024 * 1024)
 #define QUIC_STREAM_WINDOW_MAX     (8 * 1024 * 1024)
-#define QUIC_WINDOW_INITIAL        (1024 * 1024)
+#define QUIC_WINDOW_INITIAL        (4 * 1024 * 1024)
 #define QUIC_WINDOW_MAX            (16 * 1024 * 1024) /* per connection, all streams */
 #define QUIC_RECEIVED_MAX          (32 * 1024 * 1024) /* see stream_data() */
 #define QUIC_SEND_BUFFER_MAX       (8 * 1024 * 1024)  /* per stream, unacknowledged too */

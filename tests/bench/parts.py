@@ -392,7 +392,8 @@ def mailbox(bench):
 
 # MPyC
 
-PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), ("sha3.py",))
+BULK = (("sha3.py",),)
+PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), *BULK)
 
 
 def mpyc_run(bench, network, n, program, hosts, seed):
@@ -453,8 +454,8 @@ def mpyc(bench):
             # The proxies hold MPyC's port on loopback, so plain TCP has namespaces
             # of its own.
             nets = {"tcp": net(n), "mpcproxy": net(n)}
-            # Without losses and with little on the way, there is a floor to compare with.
-            if name == "LAN":
+            # Without losses there is a floor to compare with.
+            if "loss" not in name:
                 nets["bare relay"] = net(n)
             relays = bare_mesh(bench, nets["bare relay"]) if "bare relay" in nets else []
             session = start_session(bench, nets["mpcproxy"], n)
@@ -468,6 +469,9 @@ def mpyc(bench):
                 times = {name: [] for name in nets}
                 for seed in range(bench.rounds):
                     for carrier, network in nets.items():
+                        # More than the queue holds, and the bare relay repeats nothing.
+                        if carrier == "bare relay" and program in BULK and name != "LAN":
+                            continue
                         try:
                             times[carrier].append(mpyc_run(bench, network, n, program,
                                                            hosts[carrier], seed))
