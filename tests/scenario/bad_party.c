@@ -7,10 +7,10 @@
  *
  *     flood    opens streams as fast as it can, with garbage in place of a header
  *     half     keeps as many streams half-open as QUIC allows
- *     stall    has the service on PORT of the victim's send, on 60 streams, and never
- * reads tiny     lets it send to 60 streams a byte at a time, from separate tiny windows
- *     frames   sends frames that are garbage, properly encrypted, and comes back each
- * time refuse   says again and again that the victim is a second copy of itself
+ *     stall    has the victim's service on PORT send on 60 streams, and never reads
+ *     tiny     lets it send on 60 streams, each with a window of a byte
+ *     frames   sends frames of garbage, properly encrypted, and comes back each time
+ *     refuse   says again and again that the victim is a second copy of itself
  *
  * until SIGTERM. It prints "up" when it is connected and "down: WHY" when it is no more,
  * and in the end what it received.
@@ -21,7 +21,6 @@
 #include <string.h>
 
 #include <event2/event.h>
-#include <ngtcp2/ngtcp2.h>
 #include <openssl/rand.h>
 
 #include "path/path.h"
@@ -34,6 +33,7 @@
 #include "session/session.h"
 #include "tunnel/header.h"
 #include "tunnel/link.h"
+#include "tests/tiny_windows.h"
 
 #define STREAMS_MAX 5000
 #define STALLED     60
@@ -79,43 +79,6 @@ __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in, size
 	    RAND_bytes(random_frames, (int)len) == 1)
 		in = random_frames;
 	return __real_protect_seal(k, out, in, len, nonce, aad, aad_len);
-}
-
-/* The victim is the client: its streams' windows are ours to give. */
-int __real_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
-int __wrap_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
-
-int
-__wrap_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user)
-{
-	ngtcp2_transport_params ours = *params;
-	ngtcp2_settings fixed = *settings;
-
-	if (strcmp(mode, "tiny") == 0) {
-		ours.initial_max_data = STALLED;
-		ours.initial_max_stream_data_bidi_local = 1;
-		ours.initial_max_stream_data_bidi_remote = 1;
-		fixed.max_window = fixed.max_stream_window = 0;
-	}
-	return __real_ngtcp2_conn_server_new_versioned(conn, dcid, scid, path, version,
-						       callbacks_version, callbacks,
-						       settings_version, &fixed,
-						       params_version, &ours, mem, user);
 }
 
 static void
@@ -345,6 +308,11 @@ main(int argc, char **argv)
 		die("usage: bad_party SESSION LOCAL VICTIM PORT MODE");
 	port = (uint16_t)strtoul(argv[4], NULL, 10);
 	mode = argv[5];
+	/* The victim is the client: its streams' windows are ours to give. */
+	if (strcmp(mode, "tiny") == 0) {
+		tiny_window = STALLED;
+		tiny_stream_window = 1;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	if ((session = session_load(argv[1], &err)) == NULL ||

@@ -4,49 +4,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <ngtcp2/ngtcp2.h>
 
 #include "quic_rig.h"
+#include "tests/tiny_windows.h"
 
 static const struct sim_path lan = {.delay_ns = 50 * NS_PER_US};
-
-/* The server's windows, when they are not 0. */
-static uint64_t window, stream_window;
-
-int __real_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
-int __wrap_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
-
-int
-__wrap_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user)
-{
-	ngtcp2_transport_params ours = *params;
-	ngtcp2_settings fixed = *settings;
-
-	if (window > 0) {
-		ours.initial_max_data = window;
-		ours.initial_max_stream_data_bidi_remote = stream_window;
-		fixed.max_window = fixed.max_stream_window = 0; /* they do not grow */
-	}
-	return __real_ngtcp2_conn_server_new_versioned(conn, dcid, scid, path, version,
-						       callbacks_version, callbacks,
-						       settings_version, &fixed,
-						       params_version, &ours, mem, user);
-}
 
 /* Open as many streams as the peer allows, and more as soon as it allows them, but no more
  * than ${most}. */
@@ -115,8 +77,8 @@ test_tiny_windows(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		window = cases[i].window;
-		stream_window = cases[i].stream_window;
+		tiny_window = cases[i].window;
+		tiny_stream_window = cases[i].stream_window;
 		rig_start(&r, &o);
 		for (unsigned n = 0; n < cases[i].streams; n++)
 			assert_non_null(rig_open(&r.end[0], 1000000));
@@ -133,7 +95,7 @@ test_tiny_windows(void **state)
 		assert_in_range(sum, 30 * 60, 100000);
 		rig_free(&r);
 	}
-	window = 0;
+	tiny_window = 0;
 }
 
 static struct flow *small;
@@ -153,7 +115,7 @@ test_small_messages(void **state)
 	struct rig r;
 
 	(void)state;
-	window = stream_window = 500;
+	tiny_window = tiny_stream_window = 500;
 	rig_start(&r, &o);
 	small = rig_open_half(&r.end[0], 400);
 	rig_flush(&r, 0);
@@ -164,7 +126,7 @@ test_small_messages(void **state)
 		rig_pump(small);
 		rig_flush(&r, 0);
 	}
-	window = 0;
+	tiny_window = 0;
 	rig_free(&r);
 }
 
