@@ -1,9 +1,9 @@
 #include "quic/conn.h"
 
 /*
- * What costs us most and the peer least is rationed: streams that it opens only to be refused,
- * and windows of a few bytes, each of which would take a packet. Honest peers do neither
- * often enough to notice.
+ * What costs us most and the peer least is rationed: streams that it opens only to be
+ * refused, and windows of a few bytes, each of which would take a packet. Honest peers do
+ * neither often enough to notice.
  */
 
 /* Credit for refused streams comes back in portions: 1,280 a second. Until then the peer
@@ -50,8 +50,8 @@ quic_ration_begin(struct quic *q)
 		n = r->n_refused < REFUSED_PORTION ? r->n_refused : REFUSED_PORTION;
 		ngtcp2_conn_extend_max_streams_bidi(q->conn, n);
 		r->n_refused -= n;
-		r->refused_ns = r->n_refused > 0 ? q->now_ns + REFUSED_INTERVAL_NS
-						 : CLOCK_NEVER;
+		r->refused_ns =
+		    r->n_refused > 0 ? q->now_ns + REFUSED_INTERVAL_NS : CLOCK_NEVER;
 	}
 	if (r->small_ns > q->now_ns)
 		return;

@@ -125,7 +125,8 @@ on_datagram(void)
 		have(dial());
 		break;
 	case SAYS_DATA:
-		if (tcp_fd >= 0 && send(tcp_fd, data + 1, (size_t)n - 1, MSG_NOSIGNAL) < 0)
+		if (tcp_fd >= 0 &&
+		    send(tcp_fd, data + 1, (size_t)n - 1, MSG_NOSIGNAL) < 0)
 			perror("send");
 		break;
 	default:
@@ -158,7 +159,8 @@ main(int argc, char **argv)
 	struct epoll_event e;
 
 	if (argc != 7) {
-		fputs("usage: bare_relay listen|dial ADDRESS PORT OWN PEER UDP_PORT\n", stderr);
+		fputs("usage: bare_relay listen|dial ADDRESS PORT OWN PEER UDP_PORT\n",
+		      stderr);
 		return 2;
 	}
 	target = address(argv[2], argv[3]);

@@ -10,8 +10,8 @@
 
 static const struct sim_path lan = {.delay_ns = 50 * NS_PER_US};
 
-/* Open as many streams as the peer allows, and more as soon as it allows them, but no more
- * than ${most}. */
+/* Open as many streams as the peer allows, and more as soon as it allows them, but no
+ * more than ${most}. */
 static unsigned
 flood(struct rig *r, unsigned most, uint64_t ns)
 {
