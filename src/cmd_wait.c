@@ -87,7 +87,7 @@ wait_for_session(const struct setup_options *o, uint64_t deadline_ns)
 			fprintf(stderr, "mpcproxy: waiting for session %s to be made\n",
 				o->session);
 		said = true;
-		sleep_until(next_ns < deadline_ns ? next_ns : deadline_ns);
+		sleep_until(clock_earlier(next_ns, deadline_ns));
 	}
 	return EXIT_DONE;
 }
@@ -120,7 +120,7 @@ wait_for_all(const struct setup *setup, uint64_t deadline_ns)
 				setup->session->name,
 				setup->session->parties[setup->index].name);
 		said = true;
-		sleep_until(next_ns < deadline_ns ? next_ns : deadline_ns);
+		sleep_until(clock_earlier(next_ns, deadline_ns));
 	}
 }
 

@@ -4,18 +4,8 @@
 
 uint64_t tiny_window, tiny_stream_window;
 
-int __real_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
-int __wrap_ngtcp2_conn_server_new_versioned(
-    ngtcp2_conn **conn, const ngtcp2_cid *dcid, const ngtcp2_cid *scid,
-    const ngtcp2_path *path, uint32_t version, int callbacks_version,
-    const ngtcp2_callbacks *callbacks, int settings_version,
-    const ngtcp2_settings *settings, int params_version,
-    const ngtcp2_transport_params *params, const ngtcp2_mem *mem, void *user);
+__typeof__(ngtcp2_conn_server_new_versioned) __real_ngtcp2_conn_server_new_versioned,
+    __wrap_ngtcp2_conn_server_new_versioned;
 
 int
 __wrap_ngtcp2_conn_server_new_versioned(

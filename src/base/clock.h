@@ -13,4 +13,10 @@
 
 uint64_t clock_now_ns(void);
 
+static inline uint64_t
+clock_earlier(uint64_t a_ns, uint64_t b_ns)
+{
+	return a_ns < b_ns ? a_ns : b_ns;
+}
+
 #endif

@@ -171,7 +171,7 @@ advance(struct probe *p)
 		due_ns =
 		    a->started_ns +
 		    (a->sends < SENDS_MAX ? resend_ms[a->sends] : GIVE_UP_MS) * NS_PER_MS;
-		next_ns = due_ns < next_ns ? due_ns : next_ns;
+		next_ns = clock_earlier(next_ns, due_ns);
 	}
 	if (next_ns != CLOCK_NEVER) {
 		timer_at(p->timer, next_ns);

@@ -45,8 +45,7 @@ enum quic_list_name {
 struct quic_ration {
 	size_t n_refused;    /* streams of the peer's that we owe credit for */
 	uint64_t refused_ns; /* when the next of it is given, CLOCK_NEVER when none is owed */
-	uint64_t small_ns;   /* until then small windows are left alone */
-	bool let_small;
+	uint64_t small_ns;   /* until then small windows wait; CLOCK_NEVER when none does */
 };
 
 /* Our connection ids. Nothing is dispatched by them: a path carries one connection. */

@@ -277,11 +277,9 @@ next_expiry(const struct quic *q, bool waits)
 		next = q->read_ns + LONE_ACK_NS;
 	else if (q->conn != NULL)
 		next = ngtcp2_conn_get_expiry(q->conn);
-	expiry = next < expiry ? next : expiry;
-	next = pacer_expiry(&q->pacer);
-	expiry = next < expiry ? next : expiry;
-	next = quic_ration_expiry(q);
-	return next < expiry ? next : expiry;
+	expiry = clock_earlier(expiry, next);
+	expiry = clock_earlier(expiry, pacer_expiry(&q->pacer));
+	return clock_earlier(expiry, quic_ration_expiry(q));
 }
 
 void

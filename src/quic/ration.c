@@ -29,10 +29,17 @@ quic_ration_refused(struct quic *q)
 		q->ration.refused_ns = q->now_ns + REFUSED_INTERVAL_NS;
 }
 
+/* What is being sent may fill small windows. */
+static bool
+has_waited(const struct quic *q)
+{
+	return q->ration.small_ns <= q->now_ns;
+}
+
 bool
 quic_ration_is_small(struct quic *q, uint64_t left, size_t offered)
 {
-	if (q->ration.let_small || left >= SMALL_WINDOW_BYTES || left >= offered)
+	if (left >= SMALL_WINDOW_BYTES || left >= offered || has_waited(q))
 		return false;
 	if (q->ration.small_ns == CLOCK_NEVER)
 		q->ration.small_ns = q->now_ns + SMALL_WAIT_NS;
@@ -53,25 +60,19 @@ quic_ration_begin(struct quic *q)
 		r->refused_ns =
 		    r->n_refused > 0 ? q->now_ns + REFUSED_INTERVAL_NS : CLOCK_NEVER;
 	}
-	if (r->small_ns > q->now_ns)
-		return;
-	r->small_ns = CLOCK_NEVER;
-	r->let_small = true;
-	while ((s = q->list[QUIC_LIST_SMALL].first) != NULL) {
-		quic_list_remove(QUIC_LIST_SMALL, s);
+	while (has_waited(q) && (s = q->list[QUIC_LIST_SMALL].first) != NULL)
 		quic_stream_unblocked(s);
-	}
 }
 
 void
 quic_ration_end(struct quic *q)
 {
-	q->ration.let_small = false;
+	if (has_waited(q))
+		q->ration.small_ns = CLOCK_NEVER;
 }
 
 uint64_t
 quic_ration_expiry(const struct quic *q)
 {
-	return q->ration.refused_ns < q->ration.small_ns ? q->ration.refused_ns
-							 : q->ration.small_ns;
+	return clock_earlier(q->ration.refused_ns, q->ration.small_ns);
 }

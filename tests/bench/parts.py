@@ -397,17 +397,16 @@ PROGRAMS = (("aes.py", "-1"), ("secretsanta.py", "4"), *BULK)
 
 
 def mpyc_run(bench, network, n, program, hosts, seed):
-    """The last party's elapsed time; hosts(i) are the -P flags of party i."""
+    """The last party's elapsed time; hosts is where a party finds each of them."""
     path = pathlib.Path(bench.mpyc)
     seeded = pathlib.Path(__file__).with_name("seeded.py")
+    flags = [word for host in hosts for word in ("-P", host)]
     processes = []
     for i in reversed(range(n)):
-        flags = [word for host in hosts(i) for word in ("-P", host)]
         processes.append(bench.lab.start(
             f"mpyc{i}", "env", f"PYTHONPATH={path}", "PYTHONDONTWRITEBYTECODE=1",
             sys.executable, seeded, f"{seed}.{i}", path / "demos" / program[0], *program[1:],
-            *flags, "-I", i,
-            ns=network.ns[i]))
+            *flags, "-I", i, ns=network.ns[i]))
     try:
         for process in processes:
             process.popen.wait(180)
@@ -453,18 +452,18 @@ def mpyc(bench):
         for n in bench.pick((3, 5), (3,)):
             # The proxies hold MPyC's port on loopback, so plain TCP has namespaces
             # of its own.
-            nets = {"tcp": net(n), "mpcproxy": net(n)}
+            nets, relays = {"tcp": net(n), "mpcproxy": net(n)}, []
             # Without losses there is a floor to compare with.
             if "loss" not in name:
                 nets["bare relay"] = net(n)
-            relays = bare_mesh(bench, nets["bare relay"]) if "bare relay" in nets else []
+                relays = bare_mesh(bench, nets["bare relay"])
             session = start_session(bench, nets["mpcproxy"], n)
             proxies = [session.start(i) for i in range(n)]
             for proxy in proxies:
                 all_connected(proxy, n)
             at_proxy = [f"localhost:{PROGRAM_PORT + j}" for j in range(n)]
-            hosts = {"tcp": lambda i: [f"{a}:{PROGRAM_PORT}" for a in nets["tcp"].addr],
-                     "mpcproxy": lambda i: at_proxy, "bare relay": lambda i: at_proxy}
+            hosts = {"tcp": [f"{a}:{PROGRAM_PORT}" for a in nets["tcp"].addr],
+                     "mpcproxy": at_proxy, "bare relay": at_proxy}
             for program in PROGRAMS:
                 times = {name: [] for name in nets}
                 for seed in range(bench.rounds):

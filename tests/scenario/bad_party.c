@@ -61,12 +61,7 @@ struct bad_stream {
 	struct quic_stream *qs;
 };
 
-int __real_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
-			size_t len, const uint8_t *nonce, const uint8_t *aad,
-			size_t aad_len);
-int __wrap_protect_seal(struct protect_key *k, uint8_t *out, const uint8_t *in,
-			size_t len, const uint8_t *nonce, const uint8_t *aad,
-			size_t aad_len);
+__typeof__(protect_seal) __real_protect_seal, __wrap_protect_seal;
 
 /* What the key authenticates is not what ngtcp2 wrote. */
 int
