@@ -78,6 +78,8 @@ struct quic {
 	uint64_t expiry_ns;
 	uint64_t created_ns;
 	uint64_t last_received_ns;
+	uint64_t
+	    unanswered_ns; /* the first packet to be answered since; 0 for none */
 	bool opened;    /* the datagram being read contained a packet that decrypts... */
 	bool authentic; /* ...with a key that only the peer has */
 
@@ -177,6 +179,11 @@ bool quic_path_of(struct quic *q, uint32_t path, const uint8_t *data, size_t len
 /* The same datagram was authentic. */
 void quic_path_proved(struct quic *q, struct quic_place place, const uint8_t *data,
 		      size_t len);
+/* A packet has left, or come. */
+void quic_path_sent(struct quic *q);
+void quic_path_heard(struct quic *q);
+/* When quic_is_late() may change to true; CLOCK_NEVER: not before something is sent. */
+uint64_t quic_path_expiry(const struct quic *q);
 bool quic_is_late(const struct quic *q);
 
 /* quic_crypto.c: TLS */

@@ -278,6 +278,7 @@ next_expiry(const struct quic *q, bool waits)
 	else if (q->conn != NULL)
 		next = ngtcp2_conn_get_expiry(q->conn);
 	expiry = clock_earlier(expiry, next);
+	expiry = clock_earlier(expiry, quic_path_expiry(q));
 	expiry = clock_earlier(expiry, pacer_expiry(&q->pacer));
 	return clock_earlier(expiry, quic_ration_expiry(q));
 }
@@ -361,7 +362,7 @@ read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 	if (!q->opened)
 		q->dropped++;
 	if (q->authentic) {
-		q->last_received_ns = q->now_ns;
+		quic_path_heard(q);
 		quic_path_proved(q, place, data, len);
 	}
 	switch (rv) {

@@ -22,6 +22,10 @@
 #define LATE_PROBES 3
 #define LATE_NS     (500 * NS_PER_MS)
 
+/* The same for one who sends all the time: every packet starts the probe timeout anew
+ * (RFC 9002, 6.2.1), and none may ever end. So many of them are the time of LATE_PROBES. */
+#define LATE_TIMEOUTS ((1 << LATE_PROBES) - 1)
+
 /* From the client's challenge in a new place to what makes ngtcp2 follow it there. */
 #define ENTERING_NS (500 * NS_PER_MS)
 
@@ -96,6 +100,45 @@ is_entering(const struct quic *q, uint32_t path)
 	return q->now_ns - q->full_ns < ENTERING_NS && is_full(q, next_place(q, path));
 }
 
+void
+quic_path_sent(struct quic *q)
+{
+	ngtcp2_conn_stat st;
+
+	if (q->unanswered_ns > 0 || q->state != QUIC_ESTABLISHED)
+		return;
+	ngtcp2_conn_get_conn_stat(q->conn, &st);
+	if (st.bytes_in_flight > 0)
+		q->unanswered_ns = q->now_ns;
+}
+
+void
+quic_path_heard(struct quic *q)
+{
+	q->last_received_ns = q->now_ns;
+	q->unanswered_ns = 0;
+}
+
+/* When what is unanswered is so for too long. */
+static uint64_t
+unanswered_until(const struct quic *q)
+{
+	uint64_t patience_ns;
+
+	if (q->unanswered_ns == 0)
+		return CLOCK_NEVER;
+	patience_ns = LATE_TIMEOUTS * ngtcp2_conn_get_pto(q->conn);
+	return q->unanswered_ns + (patience_ns > LATE_NS ? patience_ns : LATE_NS);
+}
+
+uint64_t
+quic_path_expiry(const struct quic *q)
+{
+	uint64_t until = q->state == QUIC_ESTABLISHED ? unanswered_until(q) : CLOCK_NEVER;
+
+	return until > q->now_ns ? until : CLOCK_NEVER;
+}
+
 bool
 quic_is_late(const struct quic *q)
 {
@@ -103,6 +146,8 @@ quic_is_late(const struct quic *q)
 
 	if (q->state != QUIC_ESTABLISHED)
 		return false;
+	if (unanswered_until(q) <= q->now_ns)
+		return true;
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
 	return st.pto_count >= LATE_PROBES &&
 	       ngtcp2_conn_get_pto(q->conn) >= LATE_NS >> (st.pto_count & 31);
@@ -227,6 +272,7 @@ quic_migrate(struct quic *q, uint32_t path, bool dead, uint64_t now_ns)
 	if (rv == 0) {
 		q->migrating = true;
 		q->new_path = path;
+		q->unanswered_ns = 0;
 	}
 	if (outside)
 		quic_leave(q, false);
@@ -245,8 +291,10 @@ quic_revive(struct quic *q, uint64_t now_ns)
 	outside = quic_enter(q, now_ns);
 	quic_path_set(&ps, next_place(q, quic_path_current(q)));
 	rv = ngtcp2_conn_initiate_immediate_migration(q->conn, &ps.path, now_ns);
-	if (rv == 0)
+	if (rv == 0) {
 		q->epoch++;
+		q->unanswered_ns = 0;
+	}
 	if (outside)
 		quic_leave(q, false);
 	return rv == 0 ? 0 : -1;

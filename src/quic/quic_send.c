@@ -326,6 +326,8 @@ quic_send(struct quic *q)
 		if (rv == 0)
 			rv = write_batch(q, b);
 	}
+	if (b->len > 0)
+		quic_path_sent(q);
 	if (!batch_send(q, b)) {
 		batch_keep(q, b);
 		q->pacer.waiting = false;

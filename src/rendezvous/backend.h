@@ -18,6 +18,8 @@ struct backend {
 	void (*close)(void *impl);
 	/* The machine's addresses have changed. NULL when that does not matter. */
 	void (*network_changed)(void *impl);
+	/* As rendezvous_probe(). NULL when there is no connection that could die. */
+	void (*probe)(void *impl);
 	int (*send)(void *impl, const struct pubkey *to, const uint8_t *msg, size_t len);
 	/* NULL: the place cannot tell. */
 	int (*follow)(void *impl, const struct pubkey *key);

@@ -79,6 +79,7 @@ struct mqtt {
 	struct backoff backoff;
 	uint64_t deadline_ns; /* until ONLINE */
 	uint64_t online_ns;
+	uint64_t probe_ns; /* a probe's answer is due; CLOCK_NEVER for none */
 	bool v3;      /* MQTT 3.1.1, because this broker does not know 5 */
 	bool no_will; /* it takes no retained messages */
 	int subscription;
@@ -217,6 +218,7 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	m->probe_ns = CLOCK_NEVER;
 	m->busy = true;
 	leave(m, mosquitto_loop_read(m->mosq, PACKETS_MAX));
 }
@@ -481,6 +483,7 @@ begin(struct mqtt *m)
 	int rc;
 
 	m->state = GREETING;
+	m->probe_ns = CLOCK_NEVER;
 	m->deadline_ns = clock_now_ns() + OPEN_TIMEOUT_NS;
 	for (size_t i = 0; i < m->n_followed; i++)
 		m->followed[i].present = false;
@@ -507,6 +510,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (m->state != ONLINE && clock_now_ns() >= m->deadline_ns) {
 		lost(m, "it accepts connections but does not answer: is it an MQTT "
 			"broker?");
+		return;
+	}
+	if (clock_now_ns() >= m->probe_ns) {
+		lost(m, "the broker does not answer any more");
 		return;
 	}
 	set_timer(m, TICK_MS);
@@ -573,6 +580,21 @@ mqtt_network_changed(void *impl)
 		set_timer(m, 0);
 	else
 		lost(m, "the network has changed");
+}
+
+/* The broker answers a subscription, also one that it has: the library sends PINGREQ only
+ * when it wants to. */
+static void
+mqtt_probe(void *impl)
+{
+	struct mqtt *m = impl;
+
+	if (m->state != ONLINE || m->failed || m->probe_ns != CLOCK_NEVER ||
+	    mosquitto_subscribe(m->mosq, NULL, m->box, 0) != MOSQ_ERR_SUCCESS)
+		return;
+	m->probe_ns = clock_now_ns() + RENDEZVOUS_PROBE_MS * NS_PER_MS;
+	if (!m->busy)
+		watch_writable(m);
 }
 
 static void
@@ -663,6 +685,7 @@ const struct backend mqtt_backend = {
     .open = mqtt_open,
     .close = mqtt_close,
     .network_changed = mqtt_network_changed,
+    .probe = mqtt_probe,
     .send = mqtt_send,
     .follow = mqtt_follow,
 };

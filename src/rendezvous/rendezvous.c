@@ -109,6 +109,13 @@ rendezvous_network_changed(struct rendezvous *r)
 		r->backend->network_changed(r->impl);
 }
 
+void
+rendezvous_probe(struct rendezvous *r)
+{
+	if (r->backend->probe != NULL)
+		r->backend->probe(r->impl);
+}
+
 bool
 rendezvous_online(const struct rendezvous *r)
 {

@@ -61,6 +61,12 @@ int rendezvous_send(struct rendezvous *r, const struct pubkey *to, const uint8_t
  * from within, and may close it. */
 void rendezvous_network_changed(struct rendezvous *r);
 
+/* A path was cut, and perhaps so was the way to the place: send something there, which
+ * makes a NAT that has forgotten the connection pass messages for us again, or shows it to
+ * be dead, and it is made anew, when nothing comes back for RENDEZVOUS_PROBE_MS. */
+#define RENDEZVOUS_PROBE_MS 3000
+void rendezvous_probe(struct rendezvous *r);
+
 bool rendezvous_online(const struct rendezvous *r);
 
 /* Why it is offline; "" when online. */

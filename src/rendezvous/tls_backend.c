@@ -36,6 +36,7 @@ struct tls {
 	size_t first; /* which of the host's addresses to begin with */
 	struct backoff backoff;
 	bool trusting; /* online with OPEN, not only with READY */
+	bool probed;   /* PINGED, with less patience */
 	unsigned ping_ms;
 	uint64_t online_ns;
 	size_t message_max;
@@ -69,6 +70,7 @@ lost(struct tls *t, const char *why)
 	t->connector = NULL;
 	wire_free(t->wire);
 	t->wire = NULL;
+	t->probed = false;
 	t->state = WAITING;
 	set_timer(t, backoff_next(&t->backoff));
 	log_debug("rendezvous=%s:%u offline: %s", t->url->host, t->url->port, kept);
@@ -112,6 +114,7 @@ heard(struct tls *t)
 {
 	if (t->state != PINGED)
 		return;
+	t->probed = false;
 	t->state = ONLINE;
 	set_timer(t, t->ping_ms);
 }
@@ -210,7 +213,7 @@ send_ping(struct tls *t)
 		return;
 	}
 	t->state = PINGED;
-	set_timer(t, PONG_TIMEOUT_MS);
+	set_timer(t, t->probed ? RENDEZVOUS_PROBE_MS : PONG_TIMEOUT_MS);
 }
 
 static void
@@ -330,9 +333,22 @@ tls_network_changed(void *impl)
 		lost(t, "the network has changed");
 }
 
+static void
+tls_probe(void *impl)
+{
+	struct tls *t = impl;
+
+	if (t->probed || (t->state != ONLINE && t->state != PINGED))
+		return;
+	t->probed = true;
+	/* No reports from within a call. */
+	set_timer(t, t->state == ONLINE ? 0 : RENDEZVOUS_PROBE_MS);
+}
+
 const struct backend tls_backend = {
     .open = tls_open,
     .close = tls_close,
     .network_changed = tls_network_changed,
+    .probe = tls_probe,
     .send = tls_send,
 };

@@ -539,6 +539,7 @@ look(struct link *l)
 {
 	struct attempt *active = generations_active(l->paths);
 	uint64_t now = clock_now_ns(), heard, lasted;
+	bool was_late = l->silence.late;
 	struct quic *q;
 	unsigned todo;
 
@@ -554,6 +555,8 @@ look(struct link *l)
 		silence_suspect(&l->silence, now);
 	todo =
 	    silence_step(&l->silence, quic_is_late(q) || lasted >= QUIET_NS, heard, now);
+	if (l->silence.late && !was_late && l->cb.silent != NULL)
+		l->cb.silent(l->arg);
 	if ((todo & SILENCE_PROBE) != 0 && active != NULL)
 		path_probe(attempt_path(active), false);
 	if ((todo & SILENCE_LOST) != 0) {

@@ -45,6 +45,9 @@ struct link_config {
 struct link_callbacks {
 	/* Leave sealed bytes in the peer's box, at every rendezvous. */
 	void (*send)(void *arg, const uint8_t *sealed, size_t len);
+	/* The path has fallen silent: a new one may have to be agreed on soon. May be
+	 * NULL. */
+	void (*silent)(void *arg);
 	/* Both ends are authenticated; streams can be opened. */
 	void (*up)(void *arg);
 	/* The connection is gone, and all its streams before it. ${why} is a phrase. */

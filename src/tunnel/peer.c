@@ -445,6 +445,14 @@ on_send(void *arg, const uint8_t *sealed, size_t len)
 }
 
 static void
+on_silent(void *arg)
+{
+	struct peer *p = arg;
+
+	p->cb.silent(p->arg);
+}
+
+static void
 on_roster(void *arg, struct session *s)
 {
 	struct peer *p = arg;
@@ -538,6 +546,7 @@ on_datagram(void *arg, const uint8_t *data, size_t len)
 
 static const struct link_callbacks link_callbacks = {
     .send = on_send,
+    .silent = on_silent,
     .up = on_up,
     .down = on_down,
     .opened = on_opened,

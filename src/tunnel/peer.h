@@ -28,6 +28,7 @@ struct peer_callbacks {
 		     size_t len);
 	/* A newer roster, signed by the session's host; the callee's. */
 	void (*roster)(void *arg, struct session *s);
+	void (*silent)(void *arg);  /* link.h */
 	void (*changed)(void *arg); /* connected or not any more */
 	void (*refused)(void *arg); /* link.h */
 };

@@ -190,6 +190,12 @@ place_network_changed(struct place *place)
 }
 
 void
+place_probe(struct place *place)
+{
+	rendezvous_probe(place->rendezvous);
+}
+
+void
 place_get_status(const struct place *place, struct place_status *out)
 {
 	struct rendezvous_health h;

@@ -36,6 +36,8 @@ bool place_online(const struct place *place);
 void place_send(struct place *place, const struct pubkey *to, const uint8_t *sealed,
 		size_t len);
 void place_network_changed(struct place *place);
+/* rendezvous_probe(). */
+void place_probe(struct place *place);
 
 /* Find out who of the session is there, where the place can tell. Again after a change of
  * the session. */

@@ -93,6 +93,15 @@ open_places(struct proxy *p, struct err *err)
 /* --- peers --- */
 
 static void
+on_silent(void *arg)
+{
+	struct proxy *p = arg;
+
+	for (size_t i = 0; i < p->n_places; i++)
+		place_probe(p->places[i]);
+}
+
+static void
 on_changed(void *arg)
 {
 	struct proxy *p = arg;
@@ -125,6 +134,7 @@ on_roster(void *arg, struct session *s)
 static const struct peer_callbacks peer_callbacks = {
     .roster = on_roster,
     .send = on_send,
+    .silent = on_silent,
     .changed = on_changed,
     .refused = on_refused,
 };

@@ -48,10 +48,10 @@ used() { json alice "s['peers'][0]['path']" | grep -o '203\.0\.113\.[0-9]*' | he
 # forget PARTY: its router loses all mappings, as when it is switched off and on
 forget() { lab_exec "$1.router" conntrack -F 2>/dev/null; }
 
-# remap PARTY: the same, and it gives every flow another port from now on
+# remap PARTY BITS: the same, and every flow has another port from now on, which differs in BITS
 remap() {
 	lab_exec "$1.router" nft insert rule ip nat postrouting oifname wan meta l4proto udp \
-		snat ip to "${OUTSIDE[$1]}" : udp sport ^ 0x8000
+		snat ip to "${OUTSIDE[$1]}" : udp sport ^ "$2"
 	forget "$1"
 }
 
@@ -115,9 +115,27 @@ steady alice bob
 
 nothing() { :; }
 step "bob's router forgets its mappings, and makes others"
-new_ports() { remap bob; }
+new_ports() { remap bob 0x8000; }
 outage 0 10000 new_ports nothing alice bob
 eventually both direct
+step "bob's router forgets everything, and passes nothing that began before"
+# What it does not know is invalid: without the rule, Linux lets it out with a private address.
+forget_all() {
+	lab_exec bob.router sysctl -q net.netfilter.nf_conntrack_tcp_loose=0
+	lab_exec bob.router nft -f - <<-RULES
+		table inet strict {
+			chain forward {
+				type filter hook forward priority filter - 1;
+				ct state invalid drop
+			}
+		}
+	RULES
+	remap bob 0x4000
+}
+outage 0 10000 forget_all nothing alice bob
+eventually both direct
+lab_exec bob.router nft delete table inet strict
+lab_exec bob.router sysctl -q net.netfilter.nf_conntrack_tcp_loose=1
 step "alice's router has another address"
 new_address() { renumber alice 198.51.100.78; }
 outage 0 10000 new_address nothing alice bob

@@ -204,8 +204,9 @@ alice.type("exit\n")
 alice.end()
 
 step("without a terminal the whole group of the program gets the signal")
+# It says ready when both of its processes are: with the trap set, and after the second exec.
 first = subprocess.Popen(
-    command("alice", "sh", "-c", "sleep 600 & echo ready; trap 'wait; exit 4' TERM; wait"),
+    command("alice", "sh", "-c", "trap 'wait; exit 4' TERM; sh -c 'echo ready; exec sleep 600' & wait"),
     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
 other = bob("true")
 if first.stdout.readline() != b"ready\n":

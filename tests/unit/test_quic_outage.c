@@ -230,11 +230,41 @@ test_idle_is_not_late(void **state)
 	rig_free(&r);
 }
 
+/* A program that keeps sending, before any probe timeout, learns as soon as one that waits:
+ * every packet starts the timeout anew. */
+static void
+test_steady_sender_is_late(void **state)
+{
+	struct rig_options o = long_lived;
+	uint64_t dead_ns;
+	struct rig r;
+
+	(void)state;
+	for (o.seed = 1; o.seed <= 4; o.seed++) {
+		rig_start(&r, &o);
+		start_load(&r, WORDS);
+		set_dead(&r, true);
+		dead_ns = r.net.now_ns;
+		while (!is_late(&r, 0)) {
+			assert_in_range(r.net.now_ns - dead_ns, 0, 2 * NS_PER_S);
+			r.end[0].flows->to_send += 100;
+			rig_pump(r.end[0].flows);
+			rig_flush(&r, 0);
+			rig_run(&r, rig_never, RTT_NS / 5);
+		}
+		assert_in_range(r.net.now_ns - dead_ns, 400 * NS_PER_MS, 2 * NS_PER_S);
+		set_dead(&r, false);
+		finish_load(&r);
+		rig_free(&r);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_idle_is_not_late),
+	    cmocka_unit_test(test_steady_sender_is_late),
 	    cmocka_unit_test(test_same_path_returns),
 	    cmocka_unit_test(test_flapping),
 	    cmocka_unit_test(test_cut_while_returning),
