@@ -5,7 +5,7 @@
 . "$HERE/broker.sh"
 
 step "plain"
-broker_conf "allow_anonymous true"
+broker_conf "allow_anonymous true" "log_type all"
 broker_start
 place_only "mqtt://127.0.0.1:$BROKER_PORT" alice bob carol
 proxy_start alice bob carol
@@ -51,6 +51,14 @@ done
 connected alice bob carol
 compute
 [ "$(json alice "s['rendezvous']['places'][0]['last_error']")" != None ] || fail "no last error: $(verb alice status --json)"
+
+step "when a path falls silent, the connection to the broker is tried"
+mark broker
+kill -STOP "${PID[alice]}"
+wait_log_since broker 'Received SUBSCRIBE from'
+kill -CONT "${PID[alice]}"
+connected alice bob carol
+compute
 
 step "it goes away: what is connected stays so, and status says what happened"
 murder broker

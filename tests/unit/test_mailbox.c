@@ -674,6 +674,48 @@ a_round_trip_is_saved(void **state)
 	close(fd);
 }
 
+/* A probe is a PING at once, and however many there are, patience ends long before that
+ * with the next PING on time would. */
+static void
+a_probe_finds_a_dead_connection(void **state)
+{
+	static const struct frame ready = {
+	    .type = FRAME_READY, .message_max = 8192, .idle_ms = 90000};
+	static const struct frame pong = {.type = FRAME_PONG};
+	struct fixture *fx = *state;
+	struct silent m = {.fx = fx};
+	struct caller a;
+	uint16_t port;
+	int fd = listen_on_loopback(&port);
+
+	m.ctx = cert_ssl_ctx(fx->server, true, WIRE_ALPN, NULL);
+	assert_non_null(m.ctx);
+	m.event = event_new(fx->base, fd, EV_READ | EV_PERSIST, on_silent_visit, &m);
+	event_add(m.event, NULL);
+	caller_init(&a, fx, port);
+	caller_open(&a, fx, "test");
+	rendezvous_probe(a.r); /* nothing to be probed */
+	UNTIL(fx, m.conn[0].frames == 1);
+	assert_int_equal(wire_send(m.conn[0].wire, &ready), 0);
+	UNTIL(fx, online(&a));
+	rendezvous_probe(a.r);
+	UNTIL(fx, m.conn[0].frames == 2);
+	assert_int_equal(m.conn[0].last, FRAME_PING);
+	assert_int_equal(wire_send(m.conn[0].wire, &pong), 0);
+	/* The next one is sent once that has been read. */
+	UNTIL(fx, (rendezvous_probe(a.r), m.conn[0].frames == 3));
+	assert_int_equal(m.conn[0].last, FRAME_PING);
+	UNTIL(fx, (rendezvous_probe(a.r), a.went_offline > 0));
+	assert_string_equal(a.why, "the mailbox does not answer any more");
+	assert_int_equal(m.conn[0].frames, 3);
+	caller_stop(&a);
+	for (size_t i = 0; i < 2; i++)
+		wire_free(m.conn[i].wire);
+	event_free(m.event);
+	SSL_CTX_free(m.ctx);
+	close(fd);
+}
+
 static void
 the_protocol_has_an_order(void **state)
 {
@@ -1053,6 +1095,7 @@ main(void)
 	    TEST(something_else_is_recognised),
 	    TEST(mqtt_needs_the_library),
 	    TEST(a_round_trip_is_saved),
+	    TEST(a_probe_finds_a_dead_connection),
 	    TEST(the_protocol_has_an_order),
 	    TEST(garbage_ends_the_connection),
 	    TEST(long_hellos_are_refused),
