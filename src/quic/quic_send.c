@@ -240,12 +240,15 @@ pacing_rate(const struct quic *q)
  * that its own account takes to what it is given, and lets packets go NGTCP2_EARLY_NS
  * before the sum. */
 static void
-hold_back(struct quic *q, double rate)
+hold_back(struct quic *q)
 {
-	uint64_t own_ns = (uint64_t)((double)q->unaccounted / rate);
+	ngtcp2_conn_stat st;
+	uint64_t own_ns;
 
 	if (q->unaccounted == 0)
 		return;
+	ngtcp2_conn_get_conn_stat(q->conn, &st);
+	own_ns = (uint64_t)((double)q->unaccounted / st.pacing_rate);
 	ngtcp2_conn_update_pkt_tx_time(q->conn,
 				       q->pacer.paid_ns + NGTCP2_EARLY_NS - own_ns);
 	q->unaccounted = 0;
@@ -271,7 +274,7 @@ write_batch(struct quic *q, struct quic_batch *b)
 	ngtcp2_ssize n;
 
 	if (held)
-		hold_back(q, rate);
+		hold_back(q);
 	ngtcp2_path_storage_zero(&ps);
 	q->pacer.waiting = true;
 	while (batch_has_room(b) && (held || pacer_allows(&q->pacer))) {

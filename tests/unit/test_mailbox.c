@@ -694,12 +694,10 @@ a_probe_finds_a_dead_connection(void **state)
 	event_add(m.event, NULL);
 	caller_init(&a, fx, port);
 	caller_open(&a, fx, "test");
-	rendezvous_probe(a.r); /* nothing to be probed */
-	UNTIL(fx, m.conn[0].frames == 1);
+	UNTIL(fx, (rendezvous_probe(a.r), m.conn[0].frames == 1));
+	assert_int_equal(m.conn[0].last, FRAME_OPEN);
 	assert_int_equal(wire_send(m.conn[0].wire, &ready), 0);
-	UNTIL(fx, online(&a));
-	rendezvous_probe(a.r);
-	UNTIL(fx, m.conn[0].frames == 2);
+	UNTIL(fx, (rendezvous_probe(a.r), m.conn[0].frames == 2));
 	assert_int_equal(m.conn[0].last, FRAME_PING);
 	assert_int_equal(wire_send(m.conn[0].wire, &pong), 0);
 	/* The next one is sent once that has been read. */
