@@ -22,6 +22,16 @@
  */
 #define LONE_ACK_NS (5 * NS_PER_MS)
 
+/*
+ * On a WAN packets come one by one, and an acknowledgement for every two costs both ends as
+ * much as the packets themselves. There one is for so many packets, or for what comes
+ * within so long. What comes after the last of them waits for LONE_ACK_NS, so round trips
+ * must be long enough that this does not hold up a sender whose window is small.
+ */
+#define ACK_PACKETS       10
+#define ACK_GATHER_NS     NS_PER_MS
+#define ACK_GATHER_RTT_NS (4 * LONE_ACK_NS)
+
 #define HANDSHAKE_LIMIT_NS (15 * NS_PER_S)
 
 /* Spare connection ids for moves that fail. ngtcp2 keeps no more. */
@@ -234,13 +244,26 @@ quic_enter(struct quic *q, uint64_t now_ns)
 	return true;
 }
 
+/* For how long the acknowledgement of what was read may wait for more. */
+static uint64_t
+ack_patience(const struct quic *q)
+{
+	ngtcp2_conn_stat st;
+
+	if (q->n_read <= 1)
+		return q->n_read * LONE_ACK_NS;
+	if (q->n_read >= ACK_PACKETS)
+		return 0;
+	ngtcp2_conn_get_conn_stat(q->conn, &st);
+	return st.smoothed_rtt >= ACK_GATHER_RTT_NS ? ACK_GATHER_NS : 0;
+}
+
 /* All there may be to send is an acknowledgement, and what can wait as long. */
 static bool
 can_wait(const struct quic *q)
 {
-	return q->settled && q->n_read == 1 && !q->expiring && !q->migrating &&
-	       !q->pacer.waiting && q->unsent == NULL &&
-	       q->now_ns < q->read_ns + LONE_ACK_NS &&
+	return q->settled && q->now_ns < q->read_ns + ack_patience(q) && !q->expiring &&
+	       !q->migrating && !q->pacer.waiting && q->unsent == NULL &&
 	       q->now_ns < quic_ration_expiry(q) &&
 	       q->list[QUIC_LIST_SEND].first == NULL &&
 	       q->list[QUIC_LIST_ABORT].first == NULL &&

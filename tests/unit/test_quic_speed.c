@@ -40,10 +40,13 @@ test_throughput(void **state)
 		mbit = (double)bytes * 8e3 / (double)(r.net.now_ns - t);
 		quic_get_info(r.end[0].q, &info);
 		print_message("100 Mbit/s, 50 ms, loss %.1f %%: %.0f Mbit/s, %zu-byte "
-			      "datagrams, %llu lost\n",
+			      "datagrams, %llu lost, %.1f for an acknowledgement\n",
 			      cases[i].loss_ppm / 1e4, mbit, info.datagram_bytes,
-			      (unsigned long long)info.packets_lost);
+			      (unsigned long long)info.packets_lost,
+			      (double)r.end[0].datagrams / (double)r.end[1].datagrams);
 		assert_true(mbit > cases[i].least_mbit);
+		/* Each costs both ends as much as a packet with data. */
+		assert_true(r.end[1].datagrams * 5 < r.end[0].datagrams);
 		rig_free(&r);
 	}
 }
