@@ -3,27 +3,21 @@
 
 #include "ask.h"
 #include "base/addr.h"
-#include "base/log.h"
 #include "options.h"
 #include "setup.h"
 #include "verbs.h"
 
 #define DEFAULT_COUNT 5
 
-/* Of a mistyped name in a message. */
-#define QUOTE_BYTES 50
-
 /* Whom to ask about; the message names what was typed. */
 static int
 set_party(struct request *r, const struct setup *setup, const char *name, struct err *err)
 {
 	const struct session *s = setup->session;
-	int index = session_find_name(s, name);
-	char quoted[QUOTE_BYTES];
+	int index = session_look_up(s, name, err);
 
 	if (index < 0)
-		return err_set(err, "session %s has no party `%s`", s->name,
-			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+		return -1;
 	if ((size_t)index == setup->index)
 		return err_set(err, "%s is you: name another party", name);
 	strcpy(r->party, s->parties[index].name);

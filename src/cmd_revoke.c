@@ -32,9 +32,7 @@ remove_party(const struct setup *setup, const char *name, struct err *err)
 			       "%s",
 			       s->name, s->parties[session_find_key(s, &s->host)].name);
 	if (index < 0)
-		return err_set(err, "session %s has no party %s: `mpcproxy sessions` "
-				    "lists them",
-			       s->name, name);
+		return session_look_up(s, name, err);
 	if ((size_t)index == setup->index)
 		return err_set(err, "%s is you, the host: `mpcproxy leave %s` removes "
 				    "the session here",

@@ -16,12 +16,10 @@
 static int
 find_party(const struct local_keys *p, const char *name, uint16_t *index, struct err *err)
 {
-	int found = session_find_name(p->s, name);
-	char quoted[QUOTE_MAX + 1];
+	int found = session_look_up(p->s, name, err);
 
 	if (found < 0)
-		return err_set(err, "session %s has no party `%s`", p->s->name,
-			       log_clean(quoted, sizeof quoted, name, strlen(name)));
+		return -1;
 	*index = (uint16_t)found;
 	return 0;
 }

@@ -507,6 +507,28 @@ session_find_name(const struct session *s, const char *name)
 }
 
 int
+session_look_up(const struct session *s, const char *name, struct err *err)
+{
+	int index = session_find_name(s, name);
+	const char *near, **words;
+	char quoted[QUOTE_MAX + 1];
+
+	if (index >= 0)
+		return index;
+	quote(quoted, name);
+	words = calloc(s->n_parties + 1, sizeof *words);
+	for (size_t i = 0; words != NULL && i < s->n_parties; i++)
+		words[i] = s->parties[i].name;
+	near = words != NULL ? nearest(name, words, s->n_parties) : NULL;
+	free(words);
+	if (near != NULL)
+		return err_set(err,
+			       "session %s has no party `%s`: did you mean `%s`?",
+			       s->name, quoted, near);
+	return err_set(err, "session %s has no party `%s`", s->name, quoted);
+}
+
+int
 session_own_index(const struct session *s, const struct identity *id, struct err *err)
 {
 	char key[PUBKEY_TEXT_BYTES];

@@ -81,6 +81,9 @@ int session_name_parse(char out[SESSION_NAME_MAX + 1], const char *text, struct 
 int session_find_key(const struct session *s, const struct pubkey *key);
 int session_find_name(const struct session *s, const char *name);
 
+/* The same for a name that somebody typed; the message says who may have been meant. */
+int session_look_up(const struct session *s, const char *name, struct err *err);
+
 /* The index of the party whose identity ${id} is. When the roster does not have its
  * key: -1 and what to do about it. */
 int session_own_index(const struct session *s, const struct identity *id,

@@ -12,13 +12,13 @@
 static struct peer *
 find_peer(struct proxy *p, const char *name, struct err *err)
 {
-	int index = session_find_name(p->session, name);
+	int index = session_look_up(p->session, name, err);
 
 	if (index < 0)
-		err_set(err, "session %s has no party %s", p->session->name, name);
-	else if (p->peers[index] == NULL)
+		return NULL;
+	if (p->peers[index] == NULL)
 		err_set(err, "%s is this party itself", name);
-	return index < 0 ? NULL : p->peers[index];
+	return p->peers[index];
 }
 
 struct proxy_ping *

@@ -322,6 +322,7 @@ refuses_the_rest(void **state)
 	    {"max-idle = 30m", "TIME for PARTY"},
 	    {"expose = 8888 for dave", "no party `dave`"},
 	    {"expose = 8888 for carol dave", "no party `dave`"},
+	    {"expose = 8888 for carrol", "no party `carrol`: did you mean `carol`?"},
 	    {"forward = 9000 to carol", "PARTY:PORT"},
 	    {"forward = 9000 to carol:0", "expected PORT, HOST:PORT"},
 	    {"forward = 9000 to carol:1 x", "expected PORT, HOST:PORT"},
