@@ -45,7 +45,7 @@ call added "$T/added.sock" exchange
 succeed added
 exits 1 "already" verb alice forward "$ADDED_PORT" "bob:$SERVICE_PORT"
 exits 1 "in use" verb alice forward "$HIDDEN_PORT" "bob:$SERVICE_PORT"
-exits 1 'no party `dave`' verb alice forward 9 dave:1
+exits 1 "no party \`dave\`" verb alice forward 9 dave:1
 exits 1 "this party itself" verb alice forward 9 alice:1
 exits 1 "own MPyC" verb alice forward "${BASE[alice]}" "bob:$SERVICE_PORT"
 exits 2 "is not loopback" verb alice forward 0.0.0.0:9 bob:1

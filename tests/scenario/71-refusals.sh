@@ -46,8 +46,8 @@ exits 1 "session santa exists already" types alice invite santa --parties 3 --ye
 step "only the host changes the session"
 exits 1 "only the host of session santa can revoke" types bob revoke santa carol
 exits 1 "only the host of session santa can add" types bob invite santa --add 1 --yes
-exits 1 'has no party `dave`' types alice revoke santa dave
-exits 1 'no party `bobb`: did you mean `bob`' types alice revoke santa bobb
+exits 1 "has no party \`dave\`" types alice revoke santa dave
+exits 1 "no party \`bobb\`: did you mean \`bob\`" types alice revoke santa bobb
 exits 1 "is you, the host" types alice revoke santa alice
 
 step "the session's file is nobody else's to change"
