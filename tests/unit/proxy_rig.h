@@ -75,6 +75,9 @@ void rig_turn(struct proxy_rig *r);
 
 /* Where ${i}'s MPyC program dials for party ${j}, and where it listens. */
 uint16_t rig_mpyc_port(const struct proxy_rig *r, size_t i, size_t j);
+/* Number ${i} of a few that no test beside us uses, whether somebody listens or not: what
+ * the kernel gives out, and is closed, it gives to the next who asks. */
+uint16_t rig_port(const struct proxy_rig *r, size_t i);
 int program_dial(uint16_t port);
 /* ${*port} 0: any, and says which. */
 int program_listen(uint16_t *port);

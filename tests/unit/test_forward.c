@@ -17,17 +17,6 @@ static struct proxy_rig rig;
 static int service;
 static uint16_t service_port, closed_port, forward_port, forward_closed_port, socks_port;
 
-/* A port that nothing uses at the moment. */
-static uint16_t
-free_port(void)
-{
-	uint16_t port = 0;
-	int fd = program_listen(&port);
-
-	close(fd);
-	return port;
-}
-
 static void
 start_alice(void)
 {
@@ -55,12 +44,12 @@ setup(void **state)
 {
 	(void)state;
 	rig_init(&rig, 2);
-	service_port = 0;
+	service_port = rig_port(&rig, 0);
 	service = program_listen(&service_port);
-	closed_port = free_port();
-	forward_port = free_port();
-	forward_closed_port = free_port();
-	socks_port = free_port();
+	closed_port = rig_port(&rig, 1);
+	forward_port = rig_port(&rig, 2);
+	forward_closed_port = rig_port(&rig, 3);
+	socks_port = rig_port(&rig, 4);
 	start_alice();
 	start_bob();
 	RIG_UNTIL(&rig, rig_connected(&rig, 0, 1) && rig_connected(&rig, 1, 0));
