@@ -78,8 +78,7 @@ struct quic {
 	uint64_t expiry_ns;
 	uint64_t created_ns;
 	uint64_t last_received_ns;
-	uint64_t
-	    unanswered_ns; /* the first packet to be answered since; 0 for none */
+	uint64_t unanswered_ns; /* when what is to be answered began; 0: nothing is */
 	bool opened;    /* the datagram being read contained a packet that decrypts... */
 	bool authentic; /* ...with a key that only the peer has */
 
@@ -184,7 +183,6 @@ void quic_path_sent(struct quic *q);
 void quic_path_heard(struct quic *q);
 /* When quic_is_late() may change to true; CLOCK_NEVER: not before something is sent. */
 uint64_t quic_path_expiry(const struct quic *q);
-bool quic_is_late(const struct quic *q);
 
 /* quic_crypto.c: TLS */
 void quic_crypto_callbacks(ngtcp2_callbacks *cb);

@@ -513,7 +513,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (clock_now_ns() >= m->probe_ns) {
-		lost(m, "the broker does not answer any more");
+		leave(m, MOSQ_ERR_KEEPALIVE);
 		return;
 	}
 	set_timer(m, TICK_MS);

@@ -510,20 +510,18 @@ int
 session_look_up(const struct session *s, const char *name, struct err *err)
 {
 	int index = session_find_name(s, name);
-	const char *near, **words;
+	const char *words[SESSION_PARTIES_MAX];
 	char quoted[QUOTE_MAX + 1];
+	const char *near;
 
 	if (index >= 0)
 		return index;
-	quote(quoted, name);
-	words = calloc(s->n_parties + 1, sizeof *words);
-	for (size_t i = 0; words != NULL && i < s->n_parties; i++)
+	for (size_t i = 0; i < s->n_parties; i++)
 		words[i] = s->parties[i].name;
-	near = words != NULL ? nearest(name, words, s->n_parties) : NULL;
-	free(words);
+	quote(quoted, name);
+	near = nearest(name, words, s->n_parties);
 	if (near != NULL)
-		return err_set(err,
-			       "session %s has no party `%s`: did you mean `%s`?",
+		return err_set(err, "session %s has no party `%s`: did you mean `%s`?",
 			       s->name, quoted, near);
 	return err_set(err, "session %s has no party `%s`", s->name, quoted);
 }

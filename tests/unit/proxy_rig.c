@@ -267,17 +267,17 @@ rig_mpyc_port(const struct proxy_rig *r, size_t i, size_t j)
 	return (uint16_t)(r->party[i].base_port + j);
 }
 
-static void
-set_nonblocking(int fd)
-{
-	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
-}
-
 uint16_t
 rig_port(const struct proxy_rig *r, size_t i)
 {
 	assert_in_range(i, 0, PORT_PARTY - RIG_PARTIES_MAX - 1);
 	return (uint16_t)(r->party[0].base_port + RIG_PARTIES_MAX + i);
+}
+
+static void
+set_nonblocking(int fd)
+{
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 }
 
 int

@@ -600,9 +600,14 @@ rogue_send(struct rogue *x, enum frame_type type)
 	assert_int_equal(wire_send(x->wire, &f), 0);
 }
 
+static const struct frame ready = {
+    .type = FRAME_READY, .message_max = 8192, .idle_ms = 90000};
+
 /* A mailbox that takes in what comes, and says nothing by itself. */
 struct silent {
 	struct fixture *fx;
+	uint16_t port;
+	int fd;
 	struct event *event;
 	SSL_CTX *ctx;
 	struct rogue conn[2];
@@ -632,6 +637,28 @@ on_silent_visit(evutil_socket_t fd, short what, void *arg)
 	assert_non_null(x->wire);
 }
 
+static void
+silent_start(struct silent *m, struct fixture *fx)
+{
+	memset(m, 0, sizeof *m);
+	m->fx = fx;
+	m->fd = listen_on_loopback(&m->port);
+	m->ctx = cert_ssl_ctx(fx->server, true, WIRE_ALPN, NULL);
+	assert_non_null(m->ctx);
+	m->event = event_new(fx->base, m->fd, EV_READ | EV_PERSIST, on_silent_visit, m);
+	event_add(m->event, NULL);
+}
+
+static void
+silent_stop(struct silent *m)
+{
+	for (size_t i = 0; i < 2; i++)
+		wire_free(m->conn[i].wire);
+	event_free(m->event);
+	SSL_CTX_free(m->ctx);
+	close(m->fd);
+}
+
 /* What follows OPEN does not wait for READY, unless the last OPEN was not answered with it. */
 static void
 a_round_trip_is_saved(void **state)
@@ -640,19 +667,12 @@ a_round_trip_is_saved(void **state)
 					.code = FRAME_CODE_LIMIT,
 					.body = (const uint8_t *)"too many",
 					.len = 8};
-	static const struct frame ready = {
-	    .type = FRAME_READY, .message_max = 8192, .idle_ms = 90000};
 	struct fixture *fx = *state;
-	struct silent m = {.fx = fx};
+	struct silent m;
 	struct caller a;
-	uint16_t port;
-	int fd = listen_on_loopback(&port);
 
-	m.ctx = cert_ssl_ctx(fx->server, true, WIRE_ALPN, NULL);
-	assert_non_null(m.ctx);
-	m.event = event_new(fx->base, fd, EV_READ | EV_PERSIST, on_silent_visit, &m);
-	event_add(m.event, NULL);
-	caller_init(&a, fx, port);
+	silent_start(&m, fx);
+	caller_init(&a, fx, m.port);
 	caller_open(&a, fx, "test");
 	UNTIL(fx, online(&a));
 	assert_int_equal(say(&a, &a, "hello"), 0);
@@ -667,11 +687,7 @@ a_round_trip_is_saved(void **state)
 	assert_int_equal(wire_send(m.conn[1].wire, &ready), 0);
 	UNTIL(fx, a.went_online == 2);
 	caller_stop(&a);
-	for (size_t i = 0; i < 2; i++)
-		wire_free(m.conn[i].wire);
-	event_free(m.event);
-	SSL_CTX_free(m.ctx);
-	close(fd);
+	silent_stop(&m);
 }
 
 /* A probe is a PING at once, and however many there are, patience ends long before that
@@ -679,20 +695,13 @@ a_round_trip_is_saved(void **state)
 static void
 a_probe_finds_a_dead_connection(void **state)
 {
-	static const struct frame ready = {
-	    .type = FRAME_READY, .message_max = 8192, .idle_ms = 90000};
 	static const struct frame pong = {.type = FRAME_PONG};
 	struct fixture *fx = *state;
-	struct silent m = {.fx = fx};
+	struct silent m;
 	struct caller a;
-	uint16_t port;
-	int fd = listen_on_loopback(&port);
 
-	m.ctx = cert_ssl_ctx(fx->server, true, WIRE_ALPN, NULL);
-	assert_non_null(m.ctx);
-	m.event = event_new(fx->base, fd, EV_READ | EV_PERSIST, on_silent_visit, &m);
-	event_add(m.event, NULL);
-	caller_init(&a, fx, port);
+	silent_start(&m, fx);
+	caller_init(&a, fx, m.port);
 	caller_open(&a, fx, "test");
 	UNTIL(fx, (rendezvous_probe(a.r), m.conn[0].frames == 1));
 	assert_int_equal(m.conn[0].last, FRAME_OPEN);
@@ -707,11 +716,7 @@ a_probe_finds_a_dead_connection(void **state)
 	assert_string_equal(a.why, "the mailbox does not answer any more");
 	assert_int_equal(m.conn[0].frames, 3);
 	caller_stop(&a);
-	for (size_t i = 0; i < 2; i++)
-		wire_free(m.conn[i].wire);
-	event_free(m.event);
-	SSL_CTX_free(m.ctx);
-	close(fd);
+	silent_stop(&m);
 }
 
 static void
