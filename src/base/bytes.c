@@ -61,6 +61,15 @@ read_u64(struct reader *r)
 	return read_uint(r, 8);
 }
 
+uint64_t
+read_varint(struct reader *r)
+{
+	size_t bytes = r->left > 0 ? (size_t)1 << (*r->p >> 6) : 1;
+	uint64_t v = read_uint(r, bytes);
+
+	return v & (UINT64_MAX >> (64 - 8 * bytes)) >> 2;
+}
+
 void
 read_copy(struct reader *r, void *out, size_t len)
 {
@@ -135,4 +144,18 @@ void
 write_u64(struct writer *w, uint64_t v)
 {
 	write_uint(w, v, 8);
+}
+
+void
+write_varint(struct writer *w, uint64_t v)
+{
+	/* The length's logarithm is in the first two bits. */
+	if (v < 1 << 6)
+		write_u8(w, (uint8_t)v);
+	else if (v < 1 << 14)
+		write_u16(w, (uint16_t)(v | 1 << 14));
+	else if (v < 1 << 30)
+		write_u32(w, (uint32_t)v | 2U << 30);
+	else
+		write_u64(w, v | 3ULL << 62);
 }

@@ -28,6 +28,8 @@ uint8_t read_u8(struct reader *r);
 uint16_t read_u16(struct reader *r);
 uint32_t read_u32(struct reader *r);
 uint64_t read_u64(struct reader *r);
+/* RFC 9000, 16. */
+uint64_t read_varint(struct reader *r);
 
 /* The next ${len} bytes in place, or NULL when there are fewer. */
 const uint8_t *read_bytes(struct reader *r, size_t len);
@@ -43,6 +45,8 @@ void write_u8(struct writer *w, uint8_t v);
 void write_u16(struct writer *w, uint16_t v);
 void write_u32(struct writer *w, uint32_t v);
 void write_u64(struct writer *w, uint64_t v);
+/* RFC 9000, 16, in as few bytes as can be; ${v} is below 2^62. */
+void write_varint(struct writer *w, uint64_t v);
 void write_bytes(struct writer *w, const void *data, size_t len);
 
 #endif

@@ -80,7 +80,8 @@ struct quic {
 	uint64_t last_received_ns;
 	uint64_t unanswered_ns; /* when what is to be answered began; 0: nothing is */
 	bool opened;    /* the datagram being read contained a packet that decrypts... */
-	bool authentic; /* ...with a key that only the peer has */
+	bool authentic; /* ...with a key that only the peer has... */
+	bool eliciting; /* ...and that is to be acknowledged */
 
 	/* Set once, by whichever comes first: the end that quic_finish() will report. */
 	bool ending;
@@ -106,7 +107,7 @@ struct quic {
 	size_t owed;     /* connection credit withheld because ${held} was too much */
 
 	bool settled;      /* something was sent after the handshake */
-	unsigned n_read;   /* datagrams since something was sent */
+	unsigned n_read;   /* datagrams to be acknowledged since something was sent */
 	uint64_t read_ns;  /* when the first of them came */
 	struct pacer pacer;
 	struct quic_ration ration;

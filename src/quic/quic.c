@@ -375,7 +375,7 @@ read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 	ngtcp2_path_storage ps;
 	int rv;
 
-	q->opened = q->authentic = false;
+	q->opened = q->authentic = q->eliciting = false;
 	if (!quic_path_of(q, path, data, len, &place)) {
 		q->dropped++;
 		return;
@@ -384,6 +384,10 @@ read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 	rv = ngtcp2_conn_read_pkt(q->conn, &ps.path, NULL, data, len, q->now_ns);
 	if (!q->opened)
 		q->dropped++;
+	/* Others do not make a second packet of the one that follows: two ends that
+	 * acknowledge at once would send two packets for every message, for ever. */
+	if (q->eliciting && q->n_read++ == 0)
+		q->read_ns = q->now_ns;
 	if (q->authentic) {
 		quic_path_heard(q);
 		quic_path_proved(q, place, data, len);
@@ -407,8 +411,6 @@ quic_receive(struct quic *q, uint32_t path, uint8_t *data, size_t len, bool more
 	if (!quic_enter(q, now_ns))
 		return;
 	q->bytes_received += len;
-	if (q->n_read++ == 0)
-		q->read_ns = now_ns;
 	if (len == 0 || q->ending ||
 	    (q->conn == NULL && !accept_first(q, path, data, len)))
 		q->dropped++;

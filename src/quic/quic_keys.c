@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "quic/conn.h"
+#include "quic/eliciting.h"
 #include "quic/protect.h"
 
 /* RFC 9001, 6.6: packets that may be sealed with one key, and forgeries after which it
@@ -199,6 +200,7 @@ decrypt(uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_
 		return NGTCP2_ERR_DECRYPT;
 	k->q->opened = true;
 	k->q->authentic |= k->secret;
+	k->q->eliciting |= packet_elicits_ack(dest, len - PROTECT_TAG_BYTES);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <event2/buffer.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/resolve.h"
@@ -104,26 +105,18 @@ new_flow(struct peer *p, const struct target *t, bool opener)
 
 /* --- datagrams --- */
 
-static size_t
-put_varint(uint8_t out[8], uint64_t v)
-{
-	size_t len = v < 64 ? 1 : v < 16384 ? 2 : v < (1 << 30) ? 4 : 8;
-
-	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)(v >> 8 * (len - 1 - i));
-	/* RFC 9000, 16: the length's logarithm in the first two bits. */
-	out[0] |= (uint8_t)((len == 8 ? 3 : len / 2) << 6);
-	return len;
-}
-
 /* To the other end. */
 static void
 transmit(struct flow *f, const uint8_t *data, size_t len)
 {
 	uint8_t head[8], size[2] = {(uint8_t)(len >> 8), (uint8_t)len};
 	uint8_t whole[2 + FLOW_BYTES_MAX];
-	struct iovec part[2] = {{head, put_varint(head, f->id)}, {(void *)data, len}};
+	struct iovec part[2] = {{head, 0}, {(void *)data, len}};
+	struct writer w;
 
+	writer_init(&w, head, sizeof head);
+	write_varint(&w, f->id);
+	part[0].iov_len = w.len;
 	if (!peer_may_transmit(f->peer, len))
 		return;
 	f->moved_ns = clock_now_ns();

@@ -4,6 +4,7 @@
 
 #include <openssl/rand.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "rendezvous/contact.h"
@@ -513,35 +514,22 @@ on_refused(void *arg)
 	p->cb.refused(p->arg);
 }
 
-/* RFC 9000, 16; -1 when there is none. */
-static int
-take_varint(const uint8_t **data, size_t *len, uint64_t *out)
-{
-	size_t n = *len > 0 ? (size_t)1 << (**data >> 6) : 1;
-
-	if (*len < n)
-		return -1;
-	*out = **data & 0x3f;
-	for (size_t i = 1; i < n; i++)
-		*out = *out << 8 | (*data)[i];
-	*data += n;
-	*len -= n;
-	return 0;
-}
-
 static void
 on_datagram(void *arg, const uint8_t *data, size_t len)
 {
 	struct peer *p = arg;
+	struct reader r;
 	struct flow *f;
 	uint64_t id;
 
-	if (take_varint(&data, &len, &id) != 0)
+	reader_init(&r, data, len);
+	id = read_varint(&r);
+	if (!r.ok)
 		return;
 	/* The stream's request may still be under way. */
 	f = flow_find(&p->flows, id);
 	if (f != NULL)
-		flow_datagram(f, data, len);
+		flow_datagram(f, r.p, r.left);
 }
 
 static const struct link_callbacks link_callbacks = {

@@ -85,6 +85,54 @@ lengths_do_not_wrap(void **state)
 	assert_false(w.ok);
 }
 
+/* RFC 9000, A.1, and where the lengths change. */
+static void
+varints(void **state)
+{
+	static const struct {
+		uint64_t value;
+		const char *bytes;
+		size_t len;
+	} cases[] = {
+	    {0, "\0", 1},
+	    {37, "\x25", 1},
+	    {63, "\x3f", 1},
+	    {64, "\x40\x40", 2},
+	    {15293, "\x7b\xbd", 2},
+	    {16383, "\x7f\xff", 2},
+	    {16384, "\x80\0\x40\0", 4},
+	    {494878333, "\x9d\x7f\x3e\x7d", 4},
+	    {(1 << 30) - 1, "\xbf\xff\xff\xff", 4},
+	    {1 << 30, "\xc0\0\0\0\x40\0\0\0", 8},
+	    {151288809941952652, "\xc2\x19\x7c\x5e\xff\x14\xe8\x8c", 8},
+	    {(1ULL << 62) - 1, "\xff\xff\xff\xff\xff\xff\xff\xff", 8},
+	};
+	uint8_t buf[8];
+	struct writer w;
+	struct reader r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		writer_init(&w, buf, sizeof buf);
+		write_varint(&w, cases[i].value);
+		assert_true(w.ok);
+		assert_int_equal(w.len, cases[i].len);
+		assert_memory_equal(buf, cases[i].bytes, w.len);
+		for (size_t len = 0; len < cases[i].len; len++) {
+			reader_init(&r, buf, len);
+			assert_true(read_varint(&r) == 0);
+			assert_false(r.ok);
+		}
+		reader_init(&r, buf, cases[i].len);
+		assert_true(read_varint(&r) == cases[i].value);
+		assert_true(reader_done(&r));
+	}
+	/* In more bytes than it needs. */
+	reader_init(&r, "\x40\x25", 2);
+	assert_true(read_varint(&r) == 37);
+	assert_true(reader_done(&r));
+}
+
 int
 main(void)
 {
@@ -93,6 +141,7 @@ main(void)
 	    cmocka_unit_test(reader_fails_once_and_for_all),
 	    cmocka_unit_test(writer_fails_once_and_for_all),
 	    cmocka_unit_test(lengths_do_not_wrap),
+	    cmocka_unit_test(varints),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

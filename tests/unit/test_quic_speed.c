@@ -128,7 +128,8 @@ static bool
 pinger_arrived(struct rig *r)
 {
 	(void)r;
-	return rig_peer_flow(pinger)->received == pinger->to_send;
+	return rig_peer_flow(pinger) != NULL &&
+	       rig_peer_flow(pinger)->received == pinger->to_send;
 }
 
 /* Small messages on a stream beside one that has always more to send: they wait in the queue
@@ -210,6 +211,46 @@ test_lone_acknowledgements(void **state)
 	rig_free(&r);
 }
 
+/* One message from ${f}'s end, and what its program takes to think about it. */
+static void
+say(struct rig *r, int end, struct flow *f)
+{
+	pinger = f;
+	f->to_send += 20;
+	rig_pump(f);
+	rig_flush(r, end);
+	assert_true(rig_run(r, pinger_arrived, NS_PER_S));
+	rig_run(r, rig_never, 20 * NS_PER_US);
+}
+
+/* An acknowledgement that comes before a message does not make two of them: both ends would
+ * answer in two packets from then on. */
+static void
+test_acknowledgement_before_message(void **state)
+{
+	struct rig_options o = {.seed = 1, .path = {.delay_ns = 50 * NS_PER_US}};
+	struct flow *flow[2];
+	uint64_t before[2];
+	struct rig r;
+
+	(void)state;
+	rig_start(&r, &o);
+	/* Both speak first, and acknowledge that. */
+	for (int i = 0; i < 2; i++) {
+		flow[i] = rig_open_half(&r.end[i], 20);
+		rig_flush(&r, i);
+	}
+	for (int i = 0; i < 2; i++)
+		before[i] = r.end[i].datagrams;
+	for (int n = 0; n < 100; n++) {
+		say(&r, 0, flow[0]);
+		say(&r, 1, flow[1]);
+	}
+	for (int i = 0; i < 2; i++)
+		assert_in_range(r.end[i].datagrams - before[i], 100, 110);
+	rig_free(&r);
+}
+
 int
 main(void)
 {
@@ -218,6 +259,7 @@ main(void)
 	    cmocka_unit_test(test_bulk_after_small_rounds),
 	    cmocka_unit_test(test_beside_bulk),
 	    cmocka_unit_test(test_lone_acknowledgements),
+	    cmocka_unit_test(test_acknowledgement_before_message),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
