@@ -18,14 +18,17 @@ struct conn {
 	char why[200];
 };
 
-/* Every small message moves the expiry a little into the future: the timer is left as it
- * is then, and looks again when it has fired. */
+/* What moves the expiry into the future by less than this leaves the timer as it is: it
+ * looks again when it has fired. By more, and it would wake the process for nothing, and
+ * before that have the kernel set its clock for every short wait (see LONE_ACK_NS). */
+#define TIMER_SLACK_NS NS_PER_MS
+
 static void
 arm(struct conn *c)
 {
 	uint64_t when_ns = quic_expiry(c->quic);
 
-	if (when_ns >= c->timer_ns)
+	if (when_ns >= c->timer_ns && when_ns - c->timer_ns < TIMER_SLACK_NS)
 		return;
 	timer_at(c->timer, when_ns);
 	c->timer_ns = when_ns;
