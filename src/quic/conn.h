@@ -107,7 +107,8 @@ struct quic {
 	size_t owed;     /* connection credit withheld because ${held} was too much */
 
 	bool settled;      /* something was sent after the handshake */
-	unsigned n_read;   /* datagrams to be acknowledged since something was sent */
+	unsigned n_read;   /* datagrams to be acknowledged since something was sent... */
+	size_t read_bytes; /* ...in them */
 	uint64_t read_ns;  /* when the first of them came */
 	struct pacer pacer;
 	struct quic_ration ration;

@@ -14,12 +14,14 @@
 #define MAX_ACK_DELAY_NS (8 * NS_PER_MS)
 
 /*
- * Two packets are acknowledged at once (RFC 9000, 13.2.2); a lone one with the local
+ * Two full packets are acknowledged at once (RFC 9000, 13.2.2; what is full counts, as in
+ * RFC 5681, 4.2: a round of MPyC is a few messages of 20 bytes); less with the local
  * program's answer, or after this long. It is decided here: ngtcp2 takes an eighth of the
  * round trip, and on a LAN would not wait for anybody to answer. It is longer than a
  * tick of most kernels (4 ms): a shorter timeout has the clock's hardware set anew for every
  * epoll_wait(), which on a virtual machine costs as much as the rest of it.
  */
+#define FULL_BYTES  1200
 #define LONE_ACK_NS (5 * NS_PER_MS)
 
 /*
@@ -250,10 +252,10 @@ ack_patience(const struct quic *q)
 {
 	ngtcp2_conn_stat st;
 
-	if (q->n_read <= 1)
-		return q->n_read * LONE_ACK_NS;
-	if (q->n_read >= ACK_PACKETS)
+	if (q->n_read == 0 || q->n_read >= ACK_PACKETS)
 		return 0;
+	if (q->n_read == 1 || q->read_bytes < 2 * FULL_BYTES)
+		return LONE_ACK_NS;
 	ngtcp2_conn_get_conn_stat(q->conn, &st);
 	return st.smoothed_rtt >= ACK_GATHER_RTT_NS ? ACK_GATHER_NS : 0;
 }
@@ -287,6 +289,7 @@ send_all(struct quic *q)
 	}
 	quic_ration_end(q);
 	q->n_read = 0;
+	q->read_bytes = 0;
 	q->settled = q->state == QUIC_ESTABLISHED;
 }
 
@@ -386,8 +389,11 @@ read_packet(struct quic *q, uint32_t path, const uint8_t *data, size_t len)
 		q->dropped++;
 	/* Others do not make a second packet of the one that follows: two ends that
 	 * acknowledge at once would send two packets for every message, for ever. */
-	if (q->eliciting && q->n_read++ == 0)
-		q->read_ns = q->now_ns;
+	if (q->eliciting) {
+		if (q->n_read++ == 0)
+			q->read_ns = q->now_ns;
+		q->read_bytes += len;
+	}
 	if (q->authentic) {
 		quic_path_heard(q);
 		quic_path_proved(q, place, data, len);

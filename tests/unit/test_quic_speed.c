@@ -132,8 +132,8 @@ pinger_arrived(struct rig *r)
 	       rig_peer_flow(pinger)->received == pinger->to_send;
 }
 
-/* Small messages on a stream beside one that has always more to send: they wait in the queue
- * before the bottleneck, of which the bulk is to take less than half. */
+/* Small messages on a stream beside one that has always more to send: they wait in the
+ * queue before the bottleneck, of which the bulk is to take less than half. */
 static void
 test_beside_bulk(void **state)
 {
@@ -167,8 +167,8 @@ test_beside_bulk(void **state)
 		received = rig_peer_flow(bulk)->received - received;
 		t = r.net.now_ns - start;
 		print_message("beside %.0f Mbit/s: %.1f ms more, a tenth %.1f\n",
-			      (double)received * 8e3 / (double)t,
-			      (double)added[50] / 1e6, (double)added[90] / 1e6);
+			      (double)received * 8e3 / (double)t, (double)added[50] / 1e6,
+			      (double)added[90] / 1e6);
 		assert_in_range(added[50], 0, 25 * NS_PER_MS);
 		assert_true((double)received * 8e3 / (double)t > 80);
 		rig_free(&r);
@@ -211,6 +211,45 @@ test_lone_acknowledgements(void **state)
 	rig_free(&r);
 }
 
+/* Messages one after the other, as a round of MPyC sends them, are acknowledged together,
+ * and soon; on a LAN those that fill packets are at once. */
+static void
+test_several_small_messages(void **state)
+{
+	static const struct sim_path paths[] = {{.delay_ns = 50 * NS_PER_US}, wan};
+	struct rig_options o = {.seed = 1};
+	uint64_t before;
+	struct flow *f;
+	struct rig r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		o.path = paths[i];
+		rig_start(&r, &o);
+		f = rig_open_half(&r.end[0], 20);
+		rig_flush(&r, 0);
+		rig_run(&r, rig_never, 300 * NS_PER_MS);
+		before = r.end[1].datagrams;
+		for (int n = 0; n < 5; n++) {
+			f->to_send += 20;
+			rig_pump(f);
+			rig_flush(&r, 0);
+			rig_run(&r, rig_never, 900 * NS_PER_US);
+		}
+		assert_int_equal(quic_stream_unacked(f->s), 100);
+		rig_run(&r, rig_never, 6 * NS_PER_MS + 2 * o.path.delay_ns);
+		assert_int_equal(quic_stream_unacked(f->s), 0);
+		assert_int_equal(r.end[1].datagrams - before, 1);
+		f->to_send += 3000;
+		rig_pump(f);
+		rig_flush(&r, 0);
+		rig_run(&r, rig_never, NS_PER_MS / 2);
+		if (i == 0)
+			assert_in_range(quic_stream_unacked(f->s), 0, 1500);
+		rig_free(&r);
+	}
+}
+
 /* One message from ${f}'s end, and what its program takes to think about it. */
 static void
 say(struct rig *r, int end, struct flow *f)
@@ -223,8 +262,8 @@ say(struct rig *r, int end, struct flow *f)
 	rig_run(r, rig_never, 20 * NS_PER_US);
 }
 
-/* An acknowledgement that comes before a message does not make two of them: both ends would
- * answer in two packets from then on. */
+/* An acknowledgement that comes before a message does not make two of them: both ends
+ * would answer in two packets from then on. */
 static void
 test_acknowledgement_before_message(void **state)
 {
@@ -259,6 +298,7 @@ main(void)
 	    cmocka_unit_test(test_bulk_after_small_rounds),
 	    cmocka_unit_test(test_beside_bulk),
 	    cmocka_unit_test(test_lone_acknowledgements),
+	    cmocka_unit_test(test_several_small_messages),
 	    cmocka_unit_test(test_acknowledgement_before_message),
 	};
 
