@@ -216,7 +216,7 @@ test_lone_acknowledgements(void **state)
 static void
 test_several_small_messages(void **state)
 {
-	static const struct sim_path paths[] = {{.delay_ns = 50 * NS_PER_US}, wan};
+	const struct sim_path paths[] = {{.delay_ns = 50 * NS_PER_US}, wan};
 	struct rig_options o = {.seed = 1};
 	uint64_t before;
 	struct flow *f;
