@@ -114,13 +114,13 @@ transmit(struct flow *f, const uint8_t *data, size_t len)
 	struct iovec part[2] = {{head, 0}, {(void *)data, len}};
 	struct writer w;
 
-	writer_init(&w, head, sizeof head);
-	write_varint(&w, f->id);
-	part[0].iov_len = w.len;
 	if (!peer_may_transmit(f->peer, len))
 		return;
 	f->moved_ns = clock_now_ns();
 	peer_count(f->peer, len, 0);
+	writer_init(&w, head, sizeof head);
+	write_varint(&w, f->id);
+	part[0].iov_len = w.len;
 	if (link_send_datagram(peer_link(f->peer), part, 2) == 0 || f->qs == NULL)
 		return;
 	/* Too large for the path: or lost, when the stream has no room for all of it. */

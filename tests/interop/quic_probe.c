@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "quic/quic.h"
 #include "session/cert.h"
@@ -158,40 +159,23 @@ begin_answer(struct exchange *x)
 	answer(x);
 }
 
-/* A variable-length integer; its length, or 0 when it is cut off. */
-static size_t
-varint(const uint8_t *p, size_t len, uint64_t *v)
-{
-	size_t n = len > 0 ? (size_t)1 << (p[0] >> 6) : 1, i;
-
-	if (n > len)
-		return 0;
-	*v = p[0] & 0x3f;
-	for (i = 1; i < n; i++)
-		*v = *v << 8 | p[i];
-	return n;
-}
-
 /* Write what the DATA frames of an answer carry; whether the answer is well-formed. */
 static bool
 write_body(const uint8_t *p, size_t len)
 {
+	const uint8_t *data;
 	uint64_t type, n;
-	size_t used;
+	struct reader r;
 
-	while (len > 0) {
-		if ((used = varint(p, len, &type)) == 0)
+	reader_init(&r, p, len);
+	while (r.left > 0) {
+		type = read_varint(&r);
+		n = read_varint(&r);
+		data = read_bytes(&r, n);
+		if (data == NULL)
 			return false;
-		p += used;
-		len -= used;
-		if ((used = varint(p, len, &n)) == 0 || n > len - used)
+		if (type == H3_DATA && fwrite(data, 1, n, stdout) != n)
 			return false;
-		p += used;
-		len -= used;
-		if (type == H3_DATA && fwrite(p, 1, (size_t)n, stdout) != n)
-			return false;
-		p += n;
-		len -= (size_t)n;
 	}
 	return fflush(stdout) == 0;
 }

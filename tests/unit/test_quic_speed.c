@@ -132,6 +132,14 @@ pinger_arrived(struct rig *r)
 	       rig_peer_flow(pinger)->received == pinger->to_send;
 }
 
+static void
+send_more(struct flow *f, uint64_t bytes)
+{
+	f->to_send += bytes;
+	rig_pump(f);
+	rig_flush(f->end->rig, f->end->index);
+}
+
 /* Small messages on a stream beside one that has always more to send: they wait in the
  * queue before the bottleneck, of which the bulk is to take less than half. */
 static void
@@ -156,9 +164,7 @@ test_beside_bulk(void **state)
 		start = r.net.now_ns;
 		for (i = 0; i < 100; i++) {
 			t = r.net.now_ns;
-			pinger->to_send += 64;
-			rig_pump(pinger);
-			rig_flush(&r, 0);
+			send_more(pinger, 64);
 			assert_true(rig_run(&r, pinger_arrived, NS_PER_S));
 			added[i] = r.net.now_ns - t - wan.delay_ns;
 			rig_run(&r, rig_never, 37 * NS_PER_MS);
@@ -231,18 +237,14 @@ test_several_small_messages(void **state)
 		rig_run(&r, rig_never, 300 * NS_PER_MS);
 		before = r.end[1].datagrams;
 		for (int n = 0; n < 5; n++) {
-			f->to_send += 20;
-			rig_pump(f);
-			rig_flush(&r, 0);
+			send_more(f, 20);
 			rig_run(&r, rig_never, 900 * NS_PER_US);
 		}
 		assert_int_equal(quic_stream_unacked(f->s), 100);
 		rig_run(&r, rig_never, 6 * NS_PER_MS + 2 * o.path.delay_ns);
 		assert_int_equal(quic_stream_unacked(f->s), 0);
 		assert_int_equal(r.end[1].datagrams - before, 1);
-		f->to_send += 3000;
-		rig_pump(f);
-		rig_flush(&r, 0);
+		send_more(f, 3000);
 		rig_run(&r, rig_never, NS_PER_MS / 2);
 		if (i == 0)
 			assert_in_range(quic_stream_unacked(f->s), 0, 1500);
@@ -252,14 +254,12 @@ test_several_small_messages(void **state)
 
 /* One message from ${f}'s end, and what its program takes to think about it. */
 static void
-say(struct rig *r, int end, struct flow *f)
+say(struct flow *f)
 {
 	pinger = f;
-	f->to_send += 20;
-	rig_pump(f);
-	rig_flush(r, end);
-	assert_true(rig_run(r, pinger_arrived, NS_PER_S));
-	rig_run(r, rig_never, 20 * NS_PER_US);
+	send_more(f, 20);
+	assert_true(rig_run(f->end->rig, pinger_arrived, NS_PER_S));
+	rig_run(f->end->rig, rig_never, 20 * NS_PER_US);
 }
 
 /* An acknowledgement that comes before a message does not make two of them: both ends
@@ -282,8 +282,8 @@ test_acknowledgement_before_message(void **state)
 	for (int i = 0; i < 2; i++)
 		before[i] = r.end[i].datagrams;
 	for (int n = 0; n < 100; n++) {
-		say(&r, 0, flow[0]);
-		say(&r, 1, flow[1]);
+		say(flow[0]);
+		say(flow[1]);
 	}
 	for (int i = 0; i < 2; i++)
 		assert_in_range(r.end[i].datagrams - before[i], 100, 110);
